@@ -1,0 +1,139 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOPosix", package: "swift-nio"),
+  .product(name: "NIOHTTP1", package: "swift-nio"),
+  .product(name: "NIOWebSocket", package: "swift-nio"),
+]
+
+let package = Package(
+  name: "stonepot",
+  platforms: [.macOS(.v15)],
+  products: [.executable(name: "stonepot", targets: ["stonepot"])],
+  dependencies: [
+    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+    .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
+    .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-system.git", from: "1.8.1"),
+    .package(url: "https://github.com/vapor/jwt-kit.git", from: "5.7.1"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
+  ],
+  targets: [
+    // Floor 0: what a room is, and the text that everything is written in.
+    .target(name: "JSONText", swiftSettings: settings),
+    .target(name: "RoomCore", dependencies: ["JSONText"], swiftSettings: settings),
+    // Floor 1: the food.
+    .target(name: "Ordering", dependencies: ["RoomCore", "JSONText"], swiftSettings: settings),
+    // Floor 2: bytes in and out; what is kept.
+    .target(name: "Wire", dependencies: ["Ordering", "RoomCore", "JSONText"], swiftSettings: settings),
+    .target(
+      name: "Store",
+      dependencies: [
+        "RoomCore", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ],
+      swiftSettings: settings),
+    // Floor 3: rooms that run.
+    .target(
+      name: "Rooms", dependencies: ["RoomCore", "JSONText", "Store", collections, logging, metrics],
+      swiftSettings: settings),
+    // Floor 4: the way to a room.
+    .target(name: "Link", dependencies: ["RoomCore", "Rooms"], swiftSettings: settings),
+    // Floor 6: transport.
+    .target(
+      name: "Gateway",
+      dependencies: [
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", logging, metrics, coreMetrics,
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+        .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "JWTKit", package: "jwt-kit"),
+      ] + nio,
+      swiftSettings: settings),
+    // Floor 7: the command, and the clients that measure it.
+    .target(
+      name: "Load",
+      dependencies: [
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "stonepot",
+      dependencies: [
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", "Gateway", "Load", logging, metrics,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        .product(name: "Configuration", package: "swift-configuration"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: settings),
+
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+    .testTarget(name: "JSONTextTests", dependencies: ["JSONText", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "RoomCoreTests", dependencies: ["RoomCore", "JSONText", "TestSupport"], swiftSettings: settings),
+    .testTarget(
+      name: "OrderingTests", dependencies: ["Ordering", "RoomCore", "JSONText", "TestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "WireTests", dependencies: ["Wire", "Ordering", "RoomCore", "JSONText", "TestSupport"],
+      exclude: ["Golden"], swiftSettings: settings),
+    // The contract that every store is held to, and a store that fails on demand.
+    .target(
+      name: "StoreTesting", dependencies: ["Store", "RoomCore"], path: "Tests/StoreTesting", swiftSettings: settings),
+    .executableTarget(
+      name: "store-crash-child", dependencies: ["Store", "RoomCore"], path: "Tests/StoreCrashChild",
+      swiftSettings: settings),
+    .testTarget(
+      name: "StoreTests",
+      dependencies: [
+        "Store", "StoreTesting", "RoomCore", "store-crash-child", .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "RoomsTests",
+      dependencies: [
+        "Rooms", "Wire", "Store", "StoreTesting", "TestSupport", "RoomCore", "JSONText", "Ordering", logging,
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "GatewayTests",
+      dependencies: [
+        "Gateway", "Load", "Link", "Rooms", "Wire", "Store", "StoreTesting", "Ordering", "RoomCore", "JSONText",
+        "TestSupport", logging, coreMetrics, "stonepot", .product(name: "JWTKit", package: "jwt-kit"),
+      ] + nio,
+      swiftSettings: settings),
+    .testTarget(
+      name: "LoadTests",
+      dependencies: ["Load"] + nio,
+      swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)

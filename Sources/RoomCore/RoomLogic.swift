@@ -1,0 +1,129 @@
+package import JSONText
+
+/// What a room is about: a pure state machine that never meets a clock, a socket or a disk.
+///
+/// `decide` looks at a command and answers with the events that it causes, or refuses it. `evolve` applies one event.
+/// Everything that `evolve` needs is in the event: replaying a journal must give the same state on every node and in
+/// every later version, whatever the tenant's settings say by then. Settings and membership reach only `decide`.
+package protocol RoomLogic: Sendable {
+  associatedtype State: Storable
+  associatedtype Command: RoomCommand
+  associatedtype Event: Storable
+  /// An immutable snapshot of what the tenant says: settings, menu, membership.
+  associatedtype Context: Sendable
+  associatedtype Rejection: RoomRejection
+
+  /// The state of a room in which nothing has happened yet.
+  static func initialState(of room: RoomID) -> State
+
+  /// Decides a command against a state.
+  ///
+  /// - Parameters:
+  ///   - participant: who sent it; nil for the room's own timer.
+  ///   - moment: the time, and the position that the first event would get.
+  /// - Returns: the events that the command causes, in order. A command that is accepted but changes nothing returns
+  ///   an event that says so, so that its retry is recognised; the empty list is for answers that can never change
+  ///   again (a repeated `finalize`).
+  /// - Throws: the reason for which nothing changes.
+  static func decide(
+    _ command: Command, by participant: ParticipantID?, state: State, context: Context, at moment: Moment
+  ) throws(Rejection) -> [Event]
+
+  /// Applies one event to a state. Total: it must accept every event that any version has ever written.
+  static func evolve(_ state: inout State, applying record: Recorded<Event>)
+
+  /// The command that the room's timer submits, when it is due.
+  static var timerCommand: Command { get }
+
+  /// When the room wants its timer: the earliest moment at which `timerCommand` may cause an event. Nil: never.
+  static func timerDue(_ state: State) -> Timestamp?
+
+  /// Whether an event is there only to remember that its operation was accepted: all was so already.
+  static func changesNothing(_ event: Event) -> Bool
+
+  /// Whether somebody takes part in the room.
+  static func includes(_ participant: ParticipantID, in state: State) -> Bool
+
+  /// Whether the room has ended: nothing can change any more.
+  static func hasEnded(_ state: State) -> Bool
+}
+
+/// The time of a decision and the position of the first event that it would cause.
+package struct Moment: Sendable, Equatable {
+  package let now: Timestamp
+  package let sequence: SequenceNumber
+
+  package init(now: Timestamp, sequence: SequenceNumber) {
+    self.now = now
+    self.sequence = sequence
+  }
+}
+
+/// A request to change a room.
+package protocol RoomCommand: Sendable {
+  /// Feeds whatever tells this command from another one; a retry of the same command feeds the same.
+  func fingerprint(into hasher: inout StableHasher)
+}
+
+/// Why a room refused a command. It changed nothing.
+package protocol RoomRejection: Error, Equatable {
+  /// A stable word for programs: `item_not_found`.
+  var code: String { get }
+  /// A sentence for people, which names the field and the rule.
+  var message: String { get }
+}
+
+/// A value that the journal and the snapshots hold, as JSON text that later versions must still be able to read.
+package protocol Storable: Sendable {
+  func write(to writer: inout JSONWriter)
+  static func read(from reader: inout JSONReader) throws(JSONError) -> Self
+}
+
+/// An event where the journal has it: what happened, at which position, when, and because of which operation.
+package struct Recorded<Event: Sendable>: Sendable {
+  package let sequence: SequenceNumber
+  package let at: Timestamp
+  /// Nil for what the room's own timer caused.
+  package let cause: Cause?
+  package let event: Event
+
+  package init(sequence: SequenceNumber, at: Timestamp, cause: Cause?, event: Event) {
+    self.sequence = sequence
+    self.at = at
+    self.cause = cause
+    self.event = event
+  }
+
+  package var participant: ParticipantID? { cause?.operation.participant }
+}
+
+/// The operation behind an event, with the fingerprint that tells its retry from an impostor.
+package struct Cause: Sendable, Hashable {
+  package let operation: OperationID
+  package let fingerprint: UInt64
+
+  package init(operation: OperationID, fingerprint: UInt64) {
+    self.operation = operation
+    self.fingerprint = fingerprint
+  }
+}
+
+/// A command under its name, as it travels to the room.
+package struct Operation<Command: RoomCommand>: Sendable {
+  package let id: OperationID
+  /// The last position that the sender had seen when it first sent this operation.
+  package let after: SequenceNumber
+  package let command: Command
+
+  package init(id: OperationID, after: SequenceNumber, command: Command) {
+    self.id = id
+    self.after = after
+    self.command = command
+  }
+
+  var fingerprint: UInt64 {
+    var hasher = StableHasher()
+    command.fingerprint(into: &hasher)
+    return hasher.finish()
+  }
+}

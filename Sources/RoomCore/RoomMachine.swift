@@ -1,0 +1,221 @@
+package import JSONText
+
+/// One room as a value: its state, its position, its clock and the operations it remembers.
+///
+/// The actor around it decides and applies a turn's operations on it, and drops it where the journal did not take them.
+package struct RoomMachine<Logic: RoomLogic>: Sendable {
+  package enum Verdict: Sendable {
+    /// To be applied, one after the other.
+    case accepted([Recorded<Logic.Event>])
+    /// Accepted before, or accepted without effect: the answer is this position.
+    case settled(at: SequenceNumber)
+    case rejected(Refusal<Logic.Rejection>)
+  }
+
+  package let room: RoomID
+  package private(set) var state: Logic.State
+  /// The position of the last event.
+  package private(set) var head: SequenceNumber
+  /// The time of the last event; a decision is never made at an earlier one.
+  package private(set) var clock: Timestamp
+  private var window: DedupWindow
+
+  package init(room: RoomID, windowCapacity: Int = DedupWindow.defaultCapacity) {
+    self.room = room
+    state = Logic.initialState(of: room)
+    head = .zero
+    clock = Timestamp(millis: 0)
+    window = DedupWindow(capacity: windowCapacity)
+  }
+
+  /// Decides an operation against the present state and changes nothing.
+  package func decide(
+    _ operation: Operation<Logic.Command>, context: Logic.Context, now: Timestamp
+  ) -> Verdict {
+    let cause = Cause(operation: operation.id, fingerprint: operation.fingerprint)
+    switch window.check(cause, after: operation.after) {
+    case .applied(let sequence): return .settled(at: sequence)
+    case .conflict: return .rejected(.operationConflict)
+    case .expired: return .rejected(.operationExpired)
+    case .new: break
+    }
+    return decide(operation.command, cause: cause, context: context, now: now)
+  }
+
+  /// Decides what the room's timer asks for.
+  package func decideTimer(context: Logic.Context, now: Timestamp) -> Verdict {
+    decide(Logic.timerCommand, cause: nil, context: context, now: now)
+  }
+
+  private func decide(
+    _ command: Logic.Command, cause: Cause?, context: Logic.Context, now: Timestamp
+  ) -> Verdict {
+    let now = max(now, clock)
+    do throws(Logic.Rejection) {
+      let events = try Logic.decide(
+        command, by: cause?.operation.participant, state: state, context: context,
+        at: Moment(now: now, sequence: head.next))
+      guard !events.isEmpty else { return .settled(at: head) }
+      return .accepted(
+        events.enumerated().map { index, event in
+          Recorded(sequence: head.advanced(by: index + 1), at: now, cause: cause, event: event)
+        })
+    } catch {
+      return .rejected(.logic(error))
+    }
+  }
+
+  /// Applies the next event, whether just decided or read from the journal.
+  package mutating func apply(_ record: Recorded<Logic.Event>) {
+    precondition(record.sequence == head.next, "room \(room) at \(head) was given the event \(record.sequence)")
+    Logic.evolve(&state, applying: record)
+    head = record.sequence
+    clock = max(clock, record.at)
+    if let cause = record.cause { window.record(cause, at: record.sequence) }
+  }
+}
+
+/// Why an operation was not applied.
+package enum Refusal<Rejection: RoomRejection>: Error, Equatable {
+  case operationConflict
+  case operationExpired
+  /// The connection acts for another participant.
+  case identityMismatch
+  case logic(Rejection)
+
+  package var code: String {
+    switch self {
+    case .operationConflict: "operation_conflict"
+    case .operationExpired: "operation_expired"
+    case .identityMismatch: "identity_mismatch"
+    case .logic(let rejection): rejection.code
+    }
+  }
+
+  package var message: String {
+    switch self {
+    case .operationConflict: "opId was used before for another operation"
+    case .operationExpired: "the operation is too old to tell whether it was applied; read the state and decide anew"
+    case .identityMismatch: "participantId is not the participant that this connection acts for"
+    case .logic(let rejection): rejection.message
+    }
+  }
+}
+
+// MARK: - Snapshots and journal entries
+
+extension RoomMachine {
+  /// The whole machine as JSON text.
+  package func snapshot() -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.key("seq")
+    writer.integer(head.number)
+    writer.key("at")
+    writer.integer(clock.millis)
+    writer.key("window")
+    window.write(to: &writer)
+    writer.key("state")
+    state.write(to: &writer)
+    writer.endObject()
+    return writer.bytes
+  }
+
+  /// Restores a machine from what `snapshot()` gave.
+  package init(
+    room: RoomID, snapshot: [UInt8], windowCapacity: Int = DedupWindow.defaultCapacity
+  ) throws(JSONError) {
+    self.init(room: room, windowCapacity: windowCapacity)
+    var restored: Logic.State?
+    var head = SequenceNumber.zero
+    var clock = Timestamp(millis: 0)
+    var window = self.window
+    try JSONReader.read(snapshot) { reader throws(JSONError) in
+      try reader.object { reader, key throws(JSONError) in
+        switch key {
+        case "seq": head = SequenceNumber(try reader.integer())
+        case "at": clock = Timestamp(millis: try reader.integer())
+        case "window": window = try DedupWindow.read(from: &reader, capacity: windowCapacity)
+        case "state": restored = try Logic.State.read(from: &reader)
+        default: try reader.skip()
+        }
+      }
+      guard restored != nil else { throw reader.failure("a snapshot has a state") }
+    }
+    if let restored { state = restored }
+    self.head = head
+    self.clock = clock
+    self.window = window
+  }
+}
+
+/// The JSON text of the events that one commit adds to one room:
+/// `[{"at":…,"participant":"…","operation":"…","fingerprint":"…","event":{…}},…]`. Positions are those of the commit.
+package enum JournalText {
+  package static func write<Event: Storable>(_ records: [Recorded<Event>]) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginArray()
+    for record in records {
+      writer.beginObject()
+      writer.key("at")
+      writer.integer(record.at.millis)
+      if let cause = record.cause {
+        writer.key("participant")
+        writer.string(cause.operation.participant.value)
+        writer.key("operation")
+        writer.string(cause.operation.value)
+        writer.key("fingerprint")
+        writer.string(String(cause.fingerprint, radix: 16))
+      }
+      writer.key("event")
+      record.event.write(to: &writer)
+      writer.endObject()
+    }
+    writer.endArray()
+    return writer.bytes
+  }
+
+  package static func read<Event: Storable>(
+    _ text: [UInt8], from first: SequenceNumber
+  ) throws(JSONError) -> [Recorded<Event>] {
+    var records: [Recorded<Event>] = []
+    try JSONReader.read(text) { reader throws(JSONError) in
+      try reader.array { reader throws(JSONError) in
+        records.append(try readRecord(from: &reader, at: first.advanced(by: records.count)))
+      }
+    }
+    return records
+  }
+
+  private static func readRecord<Event: Storable>(
+    from reader: inout JSONReader, at sequence: SequenceNumber
+  ) throws(JSONError) -> Recorded<Event> {
+    var at = Timestamp(millis: 0)
+    var participant: String?
+    var operation: String?
+    var fingerprint: UInt64?
+    var event: Event?
+    try reader.object { reader, key throws(JSONError) in
+      switch key {
+      case "at": at = Timestamp(millis: try reader.integer())
+      case "participant": participant = try reader.string()
+      case "operation": operation = try reader.string()
+      case "fingerprint":
+        fingerprint = UInt64(try reader.string(), radix: 16)
+        guard fingerprint != nil else { throw reader.failure("a fingerprint is a hexadecimal number") }
+      case "event": event = try Event.read(from: &reader)
+      default: try reader.skip()
+      }
+    }
+    guard let event else { throw reader.failure("a journal record has an event") }
+    var cause: Cause?
+    switch (participant, operation, fingerprint) {
+    case (let participant?, let operation?, let fingerprint?):
+      let id = OperationID(participant: ParticipantID(participant), value: operation)
+      cause = Cause(operation: id, fingerprint: fingerprint)
+    case (nil, nil, nil): break
+    default: throw reader.failure("a journal record names its participant, operation and fingerprint, or none of them")
+    }
+    return Recorded(sequence: sequence, at: at, cause: cause, event: event)
+  }
+}

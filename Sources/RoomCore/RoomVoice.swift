@@ -1,0 +1,68 @@
+/// What a room says to its clients, as finished message texts. The room itself knows no message.
+///
+/// Every text is encoded once, however many sockets it goes to.
+package protocol RoomVoice: Sendable {
+  associatedtype Logic: RoomLogic
+
+  /// What an event is called out as; nil if the dialect is silent about it.
+  ///
+  /// - Parameters:
+  ///   - state: the state right after the event.
+  ///   - online: who is connected.
+  func announcement(
+    of record: Recorded<Logic.Event>, state: Logic.State, online: Set<ParticipantID>, in dialect: Dialect
+  ) -> [UInt8]?
+
+  /// The whole state; nil if there is nothing to tell yet in this dialect.
+  func sync(
+    state: Logic.State, head: SequenceNumber, online: Set<ParticipantID>, in dialect: Dialect, now: Timestamp
+  ) -> [UInt8]?
+
+  /// The state alone, for whoever asks once; nil if there is none yet.
+  func reading(state: Logic.State, head: SequenceNumber, online: Set<ParticipantID>, now: Timestamp) -> [UInt8]?
+
+  /// Says that the events after `since`, up to `head`, follow.
+  func resumption(since: SequenceNumber, head: SequenceNumber, now: Timestamp) -> [UInt8]
+
+  /// Tells the sender that its operation stands at `sequence`.
+  func acknowledgement(of operation: String, at sequence: SequenceNumber, now: Timestamp) -> [UInt8]
+
+  /// Tells the sender that its operation was not applied.
+  func refusal(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8]
+
+  func presence(of participant: ParticipantID, isOnline: Bool, now: Timestamp) -> [UInt8]
+
+  /// Whether the sender of this command expects the whole state where nothing new happened (a repeated join).
+  func asksForState(_ command: Logic.Command) -> Bool
+}
+
+/// Why an operation was not applied, in the words of the wire.
+package struct RefusalNotice: Error, Sendable, Equatable {
+  package let code: String
+  package let message: String
+  /// Whether the same operation may succeed when sent again under the same `opId`.
+  package let isRetryable: Bool
+  package let operation: String?
+
+  package init(code: String, message: String, isRetryable: Bool = false, operation: String? = nil) {
+    self.code = code
+    self.message = message
+    self.isRetryable = isRetryable
+    self.operation = operation
+  }
+
+  package func naming(_ operation: String?) -> RefusalNotice {
+    RefusalNotice(code: code, message: message, isRetryable: isRetryable, operation: operation)
+  }
+
+  package static let overloaded = RefusalNotice(
+    code: "overloaded", message: "the room has too many operations waiting; try again", isRetryable: true)
+  package static let storeUnavailable = RefusalNotice(
+    code: "store_unavailable", message: "the operation could not be saved and was not applied; try again",
+    isRetryable: true)
+  package static let unstorable = RefusalNotice(
+    code: "store_unavailable", message: "the store cannot take this operation; it was not applied")
+  package static let outcomeUnknown = RefusalNotice(
+    code: "outcome_unknown", message: "whether the operation was saved is not known; send it again under the same opId",
+    isRetryable: true)
+}

@@ -1,0 +1,39 @@
+import RoomCore
+import Testing
+
+@Suite struct IdentifierTests {
+  @Test(
+    "a room's name is 1 to 128 bytes of a URL path segment",
+    arguments: [
+      ("a", true), ("test_session", true), ("AZaz09_-.:~", true), (String(repeating: "x", count: 128), true),
+      ("", false), (String(repeating: "x", count: 129), false), ("a b", false), ("a/b", false), ("é", false),
+      ("a\u{0}", false), ("a%20", false), ("a?", false), ("a#", false), ("a+b", false),
+    ])
+  func roomNames(_ name: String, _ isAllowed: Bool) {
+    #expect(RoomID(name)?.name == (isAllowed ? name : nil))
+  }
+
+  /// 187 and 156 are XXH64 of the name modulo 1024, by the reference implementation.
+  @Test func slotsAreStable() throws {
+    #expect(Slot(of: try #require(RoomID("order_1234"))) == Slot(187))
+    #expect(Slot(of: try #require(RoomID("test_session"))) == Slot(156))
+    #expect(Slot.all.count == 1024)
+    #expect(Slot.all.map(\.number) == Array(0..<1024))
+  }
+
+  @Test func slotsAreEven() throws {
+    var counts = [Int](repeating: 0, count: Slot.count)
+    for index in 0..<102_400 { counts[Slot(of: try #require(RoomID("room-\(index)"))).number] += 1 }
+    #expect(counts.allSatisfy { (50...160).contains($0) })
+  }
+
+  @Test func positionsAndMoments() {
+    #expect(SequenceNumber.zero.next == SequenceNumber(1))
+    #expect(SequenceNumber(4).advanced(by: 3) == SequenceNumber(7))
+    #expect(SequenceNumber(2) < SequenceNumber(10))
+    #expect(Epoch.zero.next.next == Epoch(2))
+    #expect(Timestamp(millis: 1000).advanced(by: .seconds(2) + .milliseconds(345)) == Timestamp(millis: 3345))
+    #expect(Timestamp(millis: 1000).advanced(by: .milliseconds(-1500)) == Timestamp(millis: -500))
+    #expect("\(OperationID(participant: ParticipantID("asha"), value: "7"))" == "asha/7")
+  }
+}
