@@ -1,0 +1,224 @@
+import JSONText
+package import Ordering
+package import RoomCore
+
+extension ServerMessage {
+  /// What happened, with the whole order as it is after it: dialect `full`.
+  ///
+  /// What the first clients know has a message of its own. Anything else is a `sync` with the change's name under
+  /// `event`.
+  /// - Parameter room: the state after the event.
+  /// - Returns: nil if this dialect has nothing to say about it.
+  package static func full(
+    _ record: Recorded<OrderEvent>, after room: OrderRoom, online: Set<ParticipantID>, history: String
+  ) -> [UInt8]? {
+    switch record.event {
+    case .created, .undone, .unchanged: return nil
+    default: break
+    }
+    guard let order = room.order else { return nil }
+    var writer = JSONWriter(reservingCapacity: 4096)
+    writer.beginObject()
+    switch record.event {
+    case .participantJoined(let participant):
+      writer.field("type", word: "participant_joined")
+      writer.field("participantId", participant.id.value)
+      writer.field("participantName", participant.name)
+      writer.key("data")
+      writer.beginObject()
+      writer.stateFields(of: order, in: room.room, online: online)
+      writer.phone(of: participant)
+      writer.role(of: participant.id, in: order)
+      writer.endObject()
+    case .participantLeft(let participant, let name, _):
+      writer.field("type", word: "participant_left")
+      writer.field("participantId", participant.value)
+      writer.field("participantName", name)
+      writer.key("data")
+      writer.state(of: order, in: room.room, online: online)
+    case .itemAdded(let item, _):
+      writer.field("type", word: "item_added")
+      writer.actor(of: record, in: order)
+      writer.key("data")
+      writer.beginObject()
+      writer.key("item")
+      writer.item(item, order.currency)
+      writer.orderState(of: order, in: room.room, online: online)
+      writer.endObject()
+    case .itemRemoved(let id):
+      writer.field("type", word: "item_removed")
+      writer.actor(of: record, in: order)
+      writer.key("data")
+      writer.beginObject()
+      writer.field("itemId", id)
+      writer.orderState(of: order, in: room.room, online: online)
+      writer.endObject()
+    case .quantityUpdated(let id, let quantity):
+      writer.field("type", word: "quantity_updated")
+      writer.actor(of: record, in: order)
+      writer.key("data")
+      writer.beginObject()
+      writer.field("itemId", id)
+      writer.field("quantity", quantity)
+      writer.orderState(of: order, in: room.room, online: online)
+      writer.endObject()
+    case .splitUpdated(let split):
+      writer.field("type", word: "split_updated")
+      writer.actor(of: record, in: order)
+      writer.key("data")
+      writer.beginObject()
+      writer.field("splitType", word: split.word)
+      writer.orderState(of: order, in: room.room, online: online)
+      writer.endObject()
+    case .finalized:
+      writer.field("type", word: "order_finalized")
+      writer.actor(of: record, in: order)
+      writer.key("data")
+      writer.state(of: order, in: room.room, online: online)
+    default:
+      writer.field("type", word: "sync")
+      writer.field("event", word: record.event.word)
+      writer.key("data")
+      writer.state(of: order, in: room.room, online: online)
+      writer.field("seq", record.sequence.number)
+      writer.field("history", history)
+      writer.field("opId", record.cause?.operation.value)
+      writer.field("timestamp", record.at.millis)
+      writer.endObject()
+      return writer.bytes
+    }
+    writer.position(of: record)
+    return writer.bytes
+  }
+
+  /// What happened and nothing else: dialect `delta`.
+  ///
+  /// Made of the journal's record alone, so that a replay gives the same bytes as the live message did.
+  package static func delta(_ record: Recorded<OrderEvent>, currency: Currency) -> [UInt8] {
+    var writer = JSONWriter(reservingCapacity: 512)
+    writer.beginObject()
+    writer.field("type", word: record.event.word)
+    writer.field("participantId", record.participant?.value)
+    writer.key("data")
+    writer.beginObject()
+    writer.changeFields(of: record.event, currency)
+    writer.endObject()
+    writer.position(of: record)
+    return writer.bytes
+  }
+}
+
+extension JSONWriter {
+  /// Who did it. The name is unknown if they have left since.
+  fileprivate mutating func actor(of record: Recorded<OrderEvent>, in order: CollaborativeOrder) {
+    guard let participant = record.participant else { return }
+    field("participantId", participant.value)
+    field("participantName", order.participants.first { $0.id == participant }?.name)
+  }
+
+  fileprivate mutating func orderState(
+    of order: CollaborativeOrder, in room: RoomID, online: Set<ParticipantID>
+  ) {
+    key("orderState")
+    state(of: order, in: room, online: online)
+  }
+
+  /// The last fields of a change, and its end.
+  fileprivate mutating func position(of record: Recorded<OrderEvent>) {
+    field("seq", record.sequence.number)
+    field("opId", record.cause?.operation.value)
+    field("timestamp", record.at.millis)
+    endObject()
+  }
+
+  fileprivate mutating func changeFields(of event: OrderEvent, _ currency: Currency) {
+    switch event {
+    case .created(let creation):
+      let currency = creation.currency
+      field("circleId", creation.circle)
+      field("tenantId", creation.tenant)
+      field("initiatedBy", creation.owner.value)
+      field("ownerId", creation.owner.value)
+      field("currency", currency.code)
+      key("limits")
+      limits(creation.limits, currency)
+      field("editing", creation.editing.rawValue)
+      if let deadline = creation.deadline { field("deadline", deadline.millis) }
+    case .participantJoined(let participant):
+      key("participant")
+      beginObject()
+      field("id", participant.id.value)
+      field("name", participant.name)
+      phone(of: participant)
+      field("ready", participant.isReady)
+      field("joinedAt", participant.joinedAt.millis)
+      endObject()
+    case .participantLeft(let participant, let name, let reason):
+      field("participantId", participant.value)
+      field("participantName", name)
+      field("reason", reason.rawValue)
+    case .ownershipTransferred(let participant): field("participantId", participant.value)
+    case .itemAdded(let item, let index):
+      key("item")
+      self.item(item, currency)
+      field("index", index)
+    case .itemRemoved(let id): field("itemId", id)
+    case .quantityUpdated(let id, let quantity):
+      field("itemId", id)
+      field("quantity", quantity)
+    case .itemUpdated(let item):
+      key("item")
+      self.item(item, currency)
+    case .splitUpdated(let split): self.split(split, currency)
+    case .readyChanged(let participant, let isReady):
+      field("participantId", participant.value)
+      field("ready", isReady)
+    case .locked, .unlocked, .cancelled, .unchanged: break
+    case .expired(let expiry): field("reason", expiry.rawValue)
+    case .finalized(let shares): self.shares(shares, currency)
+    case .deadlineSet(let deadline):
+      key("deadline")
+      if let deadline { integer(deadline.millis) } else { null() }
+    case .limitsSet(let limits, let editing):
+      limitFields(limits, currency)
+      field("editing", editing.rawValue)
+    case .chargesSet(let charges):
+      key("charges")
+      beginObject()
+      charge("tax", charges.tax, currency)
+      charge("delivery", charges.delivery, currency)
+      charge("tip", charges.tip, currency)
+      charge("discount", charges.discount, currency)
+      endObject()
+    case .undone(let participant): field("participantId", participant.value)
+    }
+  }
+}
+
+extension OrderEvent {
+  /// The type of its message in dialect `delta`.
+  fileprivate var word: StaticString {
+    switch self {
+    case .created: "order_created"
+    case .participantJoined: "participant_joined"
+    case .participantLeft: "participant_left"
+    case .ownershipTransferred: "ownership_transferred"
+    case .itemAdded: "item_added"
+    case .itemRemoved: "item_removed"
+    case .quantityUpdated: "quantity_updated"
+    case .itemUpdated: "item_updated"
+    case .splitUpdated: "split_updated"
+    case .readyChanged: "ready_changed"
+    case .locked: "order_locked"
+    case .unlocked: "order_unlocked"
+    case .cancelled: "order_cancelled"
+    case .expired: "order_expired"
+    case .finalized: "order_finalized"
+    case .deadlineSet: "deadline_set"
+    case .limitsSet: "limits_set"
+    case .chargesSet: "charges_set"
+    case .undone: "undone"
+    case .unchanged: "unchanged"
+    }
+  }
+}

@@ -1,0 +1,56 @@
+package import Ordering
+package import RoomCore
+
+/// What the room of a collaborative order says.
+package struct OrderVoice: RoomVoice {
+  package typealias Logic = OrderLogic
+
+  /// The store's history id, which clients give back with `since`.
+  private let history: String
+
+  package init(history: String) { self.history = history }
+
+  package func announcement(
+    of record: Recorded<OrderEvent>, state: OrderRoom, online: Set<ParticipantID>, in dialect: Dialect
+  ) -> [UInt8]? {
+    switch dialect {
+    case .full: ServerMessage.full(record, after: state, online: online, history: history)
+    case .delta: state.order.map { ServerMessage.delta(record, currency: $0.currency) }
+    }
+  }
+
+  package func sync(
+    state: OrderRoom, head: SequenceNumber, online: Set<ParticipantID>, in dialect: Dialect, now: Timestamp
+  ) -> [UInt8]? {
+    // The original client takes a sync without an order for an order, and fails.
+    if state.order == nil, dialect == .full { return nil }
+    return ServerMessage.sync(state, online: online, head: head, history: history, at: now)
+  }
+
+  package func reading(
+    state: OrderRoom, head: SequenceNumber, online: Set<ParticipantID>, now: Timestamp
+  ) -> [UInt8]? {
+    sync(state: state, head: head, online: online, in: .full, now: now)
+  }
+
+  package func resumption(since: SequenceNumber, head: SequenceNumber, now: Timestamp) -> [UInt8] {
+    ServerMessage.resumed(since: since, head: head, history: history, now: now)
+  }
+
+  package func acknowledgement(of operation: String, at sequence: SequenceNumber, now: Timestamp) -> [UInt8] {
+    ServerMessage.ack(opId: operation, at: sequence, now: now)
+  }
+
+  package func refusal(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8] {
+    ServerMessage.error(
+      code: refusal.code, message: refusal.message, opId: refusal.operation, isRetryable: refusal.isRetryable, now: now)
+  }
+
+  package func presence(of participant: ParticipantID, isOnline: Bool, now: Timestamp) -> [UInt8] {
+    ServerMessage.presence(participant, isOnline: isOnline, now: now)
+  }
+
+  package func asksForState(_ command: OrderCommand) -> Bool {
+    if case .join = command { true } else { false }
+  }
+}
