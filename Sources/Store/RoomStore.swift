@@ -1,0 +1,317 @@
+package import RoomCore
+
+/// Where rooms live when no process does: their journal, their snapshots, their timers, and who owns which slot.
+///
+/// One contract suite holds every engine to what is said here. All calls return without blocking the caller's thread;
+/// the engines do their blocking work on threads of their own.
+///
+/// Fencing: each write names a slot and the epoch at which its decision was made, and the store checks both in the
+/// transaction that writes. A write under an epoch that is not the slot's present one changes nothing.
+///
+/// A write other than `commit` that throws `.unavailable` may have been done: whoever needs to know reads. Cancelling
+/// the calling task has no effect on a call.
+package protocol RoomStore: Sendable {
+  /// What the deployment says about itself, made with the store.
+  var identity: StoreIdentity { get }
+
+  /// What the store has done since it was opened.
+  var statistics: StoreStatistics { get }
+
+  // MARK: Ownership
+
+  /// Claims slots for a node: for each, the epoch is raised by one and the owner set, if the slot still stands at the
+  /// epoch that the claim expects.
+  ///
+  /// - Returns: the slots that were claimed, at their new epochs. The others had moved on.
+  func claim(_ claims: [SlotClaim], for node: NodeID) async throws(StoreError) -> [Slot: Epoch]
+
+  /// Gives slots up: the owner becomes nobody, if the slot still stands at the epoch given. The epoch stays.
+  func release(_ slots: [Slot: Epoch]) async throws(StoreError)
+
+  /// All slots, in order.
+  func slots() async throws(StoreError) -> [SlotRecord]
+
+  // MARK: Rooms
+
+  /// Adds one commit to the journal, in one transaction with whatever other commits wait at that time.
+  ///
+  /// The outcome is delivered through the commit's lane. The calls of one room must not overlap: the next is made when
+  /// the outcome of the last is known. The same commit sent again, identical in all it writes, is `.committed` if the
+  /// journal has it already.
+  func commit(_ commit: RoomCommit, completion: @escaping @Sendable (CommitOutcome) -> Void)
+
+  /// The newest snapshot of a room and all that its journal has beyond it; nil if the room was never written. Whatever
+  /// was committed before the call is in it.
+  ///
+  /// - Throws: `.corrupt` if the journal does not continue the snapshot without a gap.
+  func load(_ room: RoomID) async throws(StoreError) -> StoredRoom?
+
+  /// What the journal has of a room above `after`, up to and including `through`, in order. The first row may begin
+  /// at or below `after`, as rows are those of the commits.
+  ///
+  /// - Returns: nil if the journal no longer reaches back to `after`; nothing if the room ends there, or is not.
+  func journal(
+    of room: RoomID, after: SequenceNumber, through: SequenceNumber
+  ) async throws(StoreError) -> [JournalRow]?
+
+  /// Saves a snapshot, unless a newer one is there.
+  ///
+  /// - Returns: false if the epoch is not the slot's present one.
+  /// - Throws: `.refused` if the room is not there, is in another slot, or ends before the snapshot.
+  func saveSnapshot(_ snapshot: RoomSnapshot, slot: Slot, epoch: Epoch) async throws(StoreError) -> Bool
+
+  /// Deletes rows of the journal that the room's snapshot covers and that were written before `time`, at most `limit`
+  /// rows, in slots that are still at the epochs given. A room's journal loses its oldest rows first, and never gets a
+  /// hole.
+  ///
+  /// - Returns: how many rows were deleted.
+  func trimJournal(
+    before time: Timestamp, in slots: [Slot: Epoch], limit: Int
+  ) async throws(StoreError) -> Int
+
+  // MARK: Timers
+
+  /// Rooms whose timer is due at `now`, in slots that are at the epochs given, the longest due first.
+  func dueTimers(
+    at now: Timestamp, in slots: [Slot: Epoch], limit: Int
+  ) async throws(StoreError) -> [RoomID]
+
+  /// Sets or clears a room's timer without an event.
+  ///
+  /// - Returns: false if the epoch is not the slot's present one.
+  /// - Throws: `.refused` if the room is not there, or is in another slot.
+  func setTimer(
+    _ due: Timestamp?, of room: RoomID, slot: Slot, epoch: Epoch
+  ) async throws(StoreError) -> Bool
+
+  // MARK: Looking in
+
+  /// Rooms in the order of their names, beginning after `after`.
+  func rooms(after: RoomID?, limit: Int) async throws(StoreError) -> [RoomSummary]
+
+  /// Writes a room that is not there yet, as one journal or one snapshot with a journal beyond it. `timer` counts, not
+  /// the content's own.
+  ///
+  /// - Throws: `.refused` if the room exists, or its content has a gap.
+  func importRoom(_ room: RoomID, _ content: StoredRoom, timer: Timestamp?) async throws(StoreError)
+
+  /// Whether the store takes writes right now; for the readiness probe.
+  func checkHealth() async throws(StoreError)
+
+  /// Finishes what was submitted and closes. Further calls fail with `.closed`.
+  func close() async
+}
+
+extension RoomStore {
+  package var statistics: StoreStatistics { StoreStatistics() }
+}
+
+extension RoomStore {
+  /// `commit`, for a caller that waits.
+  package func commit(_ commit: RoomCommit) async -> CommitOutcome {
+    await withUnsafeContinuation { continuation in
+      self.commit(commit) { continuation.resume(returning: $0) }
+    }
+  }
+}
+
+/// What tells one deployment's store from another's.
+package struct StoreIdentity: Sendable, Equatable {
+  package let cluster: String
+  /// Changes whenever the store's past does: a new store, or one restored from a backup. A client's `since` is good
+  /// only within one history.
+  package let history: String
+  package let schemaVersion: Int
+
+  package init(cluster: String, history: String, schemaVersion: Int) {
+    self.cluster = cluster
+    self.history = history
+    self.schemaVersion = schemaVersion
+  }
+}
+
+/// One life of a node process: a restart gets a new one.
+package struct NodeID: Hashable, Sendable, CustomStringConvertible {
+  package let name: String
+
+  package init(_ name: String) { self.name = name }
+
+  package var description: String { name }
+}
+
+package struct SlotClaim: Sendable, Equatable {
+  package let slot: Slot
+  /// The epoch at which the claimant last saw the slot.
+  package let expected: Epoch
+
+  package init(slot: Slot, expected: Epoch) {
+    self.slot = slot
+    self.expected = expected
+  }
+}
+
+package struct SlotRecord: Sendable, Equatable {
+  package let slot: Slot
+  package let epoch: Epoch
+  package let owner: NodeID?
+
+  package init(slot: Slot, epoch: Epoch, owner: NodeID?) {
+    self.slot = slot
+    self.epoch = epoch
+    self.owner = owner
+  }
+}
+
+/// The events that one room adds at once.
+package struct RoomCommit: Sendable {
+  package let room: RoomID
+  package let slot: Slot
+  package let epoch: Epoch
+  /// The position of the first event; the journal must end right before it.
+  package let first: SequenceNumber
+  package let count: Int
+  /// JSON text; the store does not look inside.
+  package let text: [UInt8]
+  package let at: Timestamp
+  package let timer: TimerChange
+  package let lane: any CompletionLane
+
+  package init(
+    room: RoomID, slot: Slot, epoch: Epoch, first: SequenceNumber, count: Int, text: [UInt8], at: Timestamp,
+    timer: TimerChange, lane: any CompletionLane
+  ) {
+    precondition(count > 0, "a commit of room \(room) has no events")
+    self.room = room
+    self.slot = slot
+    self.epoch = epoch
+    self.first = first
+    self.count = count
+    self.text = text
+    self.at = at
+    self.timer = timer
+    self.lane = lane
+  }
+
+  package var last: SequenceNumber { first.advanced(by: count - 1) }
+}
+
+package enum TimerChange: Sendable, Equatable {
+  case keep
+  case set(Timestamp)
+  case clear
+}
+
+/// Where the outcomes of commits are delivered: an event loop, or any other serial executor.
+///
+/// The store posts the outcomes of one transaction with a single call for each lane.
+package protocol CompletionLane: AnyObject, Sendable {
+  func post(_ work: @escaping @Sendable () -> Void)
+}
+
+package enum CommitOutcome: Sendable, Equatable {
+  /// On disk.
+  case committed
+  /// The epoch is not the slot's present one: nothing was written.
+  case stale
+  /// The journal does not end right before `first`, or has something else there, or the room is in another slot:
+  /// somebody else wrote, or this process is not what it thinks. Nothing was written; the room must be loaded anew.
+  case conflict
+  /// Nothing was written. The same commit may be sent again if the error is retryable; else it is about this commit,
+  /// which the store cannot hold, or the store does nothing any more.
+  case failed(StoreError)
+  /// Whether it was written cannot be told; the room must be loaded anew before it answers anything.
+  case unknown(StoreError)
+}
+
+package struct JournalRow: Sendable, Equatable {
+  package let first: SequenceNumber
+  package let count: Int
+  package let epoch: Epoch
+  package let at: Timestamp
+  package let text: [UInt8]
+
+  package init(first: SequenceNumber, count: Int, epoch: Epoch, at: Timestamp, text: [UInt8]) {
+    self.first = first
+    self.count = count
+    self.epoch = epoch
+    self.at = at
+    self.text = text
+  }
+
+  package var last: SequenceNumber { first.advanced(by: count - 1) }
+}
+
+package struct RoomSnapshot: Sendable, Equatable {
+  package let room: RoomID
+  /// The position of the last event that the snapshot contains.
+  package let sequence: SequenceNumber
+  package let text: [UInt8]
+
+  package init(room: RoomID, sequence: SequenceNumber, text: [UInt8]) {
+    self.room = room
+    self.sequence = sequence
+    self.text = text
+  }
+}
+
+package struct StoredRoom: Sendable, Equatable {
+  package let snapshot: RoomSnapshot?
+  /// In order; the first row may begin at or below the snapshot's position.
+  package let journal: [JournalRow]
+  package let timer: Timestamp?
+
+  package init(snapshot: RoomSnapshot?, journal: [JournalRow], timer: Timestamp?) {
+    self.snapshot = snapshot
+    self.journal = journal
+    self.timer = timer
+  }
+}
+
+package struct RoomSummary: Sendable, Equatable {
+  package let room: RoomID
+  package let slot: Slot
+  package let head: SequenceNumber
+  package let snapshot: SequenceNumber?
+  /// How many rows the journal still has.
+  package let journalRows: Int
+  package let updatedAt: Timestamp
+
+  package init(
+    room: RoomID, slot: Slot, head: SequenceNumber, snapshot: SequenceNumber?, journalRows: Int, updatedAt: Timestamp
+  ) {
+    self.room = room
+    self.slot = slot
+    self.head = head
+    self.snapshot = snapshot
+    self.journalRows = journalRows
+    self.updatedAt = updatedAt
+  }
+}
+
+/// Why a store did not do what it was asked.
+package enum StoreError: Error, Sendable, Equatable {
+  /// The engine cannot work now: disk full, file read-only, locked, connection refused. A later try may succeed.
+  case unavailable(String)
+  /// What the store holds is damaged.
+  case corrupt(String)
+  /// The store is not the one that was expected, or is in use by somebody else; the message says what to do.
+  case refused(String)
+  case closed
+
+  package var message: String {
+    switch self {
+    case .unavailable(let reason): "the store is unavailable: \(reason)"
+    case .corrupt(let reason): "the store is damaged: \(reason)"
+    case .refused(let reason): reason
+    case .closed: "the store is closed"
+    }
+  }
+
+  /// Whether the same call may succeed later.
+  package var isRetryable: Bool {
+    switch self {
+    case .unavailable: true
+    case .corrupt, .refused, .closed: false
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/// How a SQLite store is opened.
+package struct SQLiteConfiguration: Sendable {
+  /// Who else may have the file open.
+  package enum Mode: Sendable {
+    /// This process alone writes: a second one that opens the file so, or shared, is refused.
+    case exclusive
+    /// One of several processes of a cluster on one machine.
+    case shared
+    /// For looking in, whether a server runs or not: takes no lock, migrates nothing, writes nothing.
+    case readOnly
+  }
+
+  package var path: String
+  /// Must be what the file was made with.
+  package var cluster: String
+  /// Used when the file is new: a random string, made by the caller.
+  package var history: String
+  package var mode: Mode
+
+  /// Most commits in one transaction, 1024 by default. More of them share an fsync; fewer wait less for one another.
+  package var groupRows = 1024
+  /// Most text in one transaction, 4 MiB by default; a commit larger than that goes alone.
+  package var groupBytes = 4 << 20
+  /// Most commits waiting for the writer, 65 536 by default; beyond that they fail at once and may be retried.
+  package var queueRows = 65_536
+  /// Most text waiting for the writer, 256 MiB by default.
+  package var queueBytes = 256 << 20
+  /// The largest text of one commit or snapshot, 64 MiB by default.
+  package var maxTextBytes: Int32 = 64 << 20
+  /// How long to wait for another process's write lock, 5 s by default. Longer rides out a slow neighbour; shorter
+  /// tells the clients of a frozen one sooner.
+  package var busyTimeout = Duration.seconds(5)
+  /// Connections for reading, 4 by default; each costs up to 2 MiB of page cache.
+  package var readers = 4
+
+  /// Stands in for COMMIT in tests: is given the real one and answers with SQLite's result code.
+  package var commitFault: (@Sendable (_ commit: () -> Int32) -> Int32)?
+  /// Runs on the writing connection whenever it was made, in tests.
+  package var setUpSQL: String?
+  /// Steps of the schema beyond the released ones, in tests.
+  package var extraMigrations: [(number: Int, sql: String)] = []
+
+  package init(path: String, cluster: String = "stonepot", history: String, mode: Mode = .exclusive) {
+    self.path = path
+    self.cluster = cluster
+    self.history = history
+    self.mode = mode
+  }
+
+  var migrations: [SQLiteMigration] {
+    SQLiteSchema.migrations + extraMigrations.map { SQLiteMigration(number: $0.number, sql: $0.sql) }
+  }
+}

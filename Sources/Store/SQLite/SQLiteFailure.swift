@@ -1,0 +1,77 @@
+internal import GRDB
+internal import GRDBSQLite
+
+/// An error of SQLite, before it is known what it means for whoever asked.
+struct SQLiteFailure: Error {
+  /// The extended result code.
+  let code: Int32
+  let message: String
+
+  init(code: Int32, message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  init(code: Int32, connection: OpaquePointer?) {
+    self.init(code: code, message: connection.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory")
+  }
+
+  var primaryCode: Int32 { code & 0xFF }
+
+  /// Whether this is about one row and not about the file: the others of its transaction can be written.
+  var concernsOneEntry: Bool {
+    switch primaryCode {
+    case SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE: true
+    default: false
+    }
+  }
+
+  /// Whether a COMMIT that failed so has certainly written nothing.
+  ///
+  /// BUSY is answered before anything is written. FULL means that a write before or of the commit frame fell short, and
+  /// a frame that is not whole fails its checksum. Of any other error, a failed fsync above all, that cannot be said.
+  var leavesCommitUndone: Bool {
+    switch primaryCode {
+    case SQLITE_BUSY, SQLITE_FULL, SQLITE_READONLY: true
+    default: false
+    }
+  }
+
+  /// Whether the connection may have lost track of the file.
+  var spoilsConnection: Bool {
+    switch primaryCode {
+    case SQLITE_BUSY, SQLITE_FULL, SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE: false
+    default: true
+    }
+  }
+
+  var storeError: StoreError {
+    switch primaryCode {
+    case SQLITE_FULL: .unavailable("the disk is full (\(message)); free some space")
+    case SQLITE_IOERR: .unavailable("the disk failed (\(message), code \(code))")
+    case SQLITE_READONLY: .unavailable("the file or its directory cannot be written (\(message))")
+    case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL:
+      .unavailable("another process holds the file's write lock (\(message))")
+    case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH: .unavailable("the file cannot be opened (\(message))")
+    case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: .corrupt(message)
+    case SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE:
+      .refused("the store cannot hold this: \(message)")
+    default: .unavailable("\(message) (SQLite code \(code))")
+    }
+  }
+}
+
+extension StoreError {
+  /// What an error thrown by GRDB means.
+  init(_ error: any Error) {
+    switch error {
+    case let error as StoreError: self = error
+    case let error as SQLiteFailure: self = error.storeError
+    case let error as DatabaseError:
+      let failure = SQLiteFailure(
+        code: error.extendedResultCode.rawValue, message: error.message ?? "\(error.resultCode)")
+      self = failure.storeError
+    default: self = .unavailable("\(error)")
+    }
+  }
+}

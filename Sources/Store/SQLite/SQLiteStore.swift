@@ -1,0 +1,287 @@
+internal import Dispatch
+internal import GRDB
+package import RoomCore
+
+/// Rooms in one SQLite file: the embedded store of one machine, for one process or for several of a cluster.
+///
+/// Writes go through one thread of the process (`SQLiteWriter`), reads through a pool of read-only connections, each
+/// read in a transaction of its own that begins after the call: it sees all that was committed by then.
+///
+/// Takes part in nothing but its file: `PATH`, `PATH-wal`, `PATH-shm` and the lock `PATH.lock`. It must lie on a local
+/// disk; the write-ahead log does not work over a network file system.
+package final class SQLiteStore: RoomStore {
+  package let identity: StoreIdentity
+  private let access: Access
+
+  private enum Access {
+    case writer(SQLiteWriter)
+    case readOnly(DatabasePool)
+  }
+
+  private init(identity: StoreIdentity, access: Access) {
+    self.identity = identity
+    self.access = access
+  }
+
+  deinit {
+    if case .writer(let writer) = access { writer.stop() }
+  }
+
+  /// Opens the file, and makes it if it is not there.
+  ///
+  /// - Throws: `.refused` if the file is another's: another process's, another cluster's, a newer program's.
+  package static func open(_ configuration: SQLiteConfiguration) async throws(StoreError) -> SQLiteStore {
+    guard configuration.mode == .readOnly else {
+      let (writer, identity) = try await SQLiteWriter.open(configuration).get()
+      return SQLiteStore(identity: identity, access: .writer(writer))
+    }
+    let opened: Result<(DatabasePool, StoreIdentity), StoreError> = await withUnsafeContinuation { continuation in
+      DispatchQueue.global().async {
+        let result = Result { () throws(StoreError) -> (DatabasePool, StoreIdentity) in
+          let pool = try SQLiteFile.open(configuration)
+          do {
+            return (pool, try pool.read { try SQLiteFile.identity($0.connection, configuration) })
+          } catch {
+            throw StoreError(error)
+          }
+        }
+        continuation.resume(returning: result)
+      }
+    }
+    let (pool, identity) = try opened.get()
+    return SQLiteStore(identity: identity, access: .readOnly(pool))
+  }
+
+  package var statistics: StoreStatistics {
+    switch access {
+    case .writer(let writer): writer.statistics
+    case .readOnly: StoreStatistics()
+    }
+  }
+
+  /// A setting of the connection that writes, as SQLite gives it.
+  package func writerPragma(_ name: StaticString) async throws(StoreError) -> Int64 {
+    try await write { try SQLiteFile.number("PRAGMA \(name)", on: $0.connection) }
+  }
+
+  package func close() async {
+    switch access {
+    case .writer(let writer):
+      await writer.close()
+    case .readOnly(let pool):
+      await withUnsafeContinuation { continuation in
+        DispatchQueue.global().async {
+          do {
+            try pool.close()
+          } catch {
+            // A reader would not end; the connections close with the pool.
+          }
+          continuation.resume()
+        }
+      }
+    }
+  }
+
+  // MARK: Ownership
+
+  package func claim(_ claims: [SlotClaim], for node: NodeID) async throws(StoreError) -> [Slot: Epoch] {
+    try await write { try $0.claim(claims, for: node) }
+  }
+
+  package func release(_ slots: [Slot: Epoch]) async throws(StoreError) {
+    try await write { session in
+      for (slot, epoch) in slots { try session.release(slot, epoch) }
+    }
+  }
+
+  package func slots() async throws(StoreError) -> [SlotRecord] {
+    try await read { database in
+      let statement = try SQLiteStatement.cached("SELECT slot, epoch, owner FROM slots ORDER BY slot", on: database)
+      defer { statement.reset() }
+      var records: [SlotRecord] = []
+      records.reserveCapacity(Slot.count)
+      while try statement.step() {
+        records.append(
+          SlotRecord(
+            slot: Slot(statement.int(0)), epoch: Epoch(statement.int64(1)),
+            owner: statement.isNull(2) ? nil : NodeID(statement.string(2))))
+      }
+      return records
+    }
+  }
+
+  // MARK: Rooms
+
+  package func commit(_ commit: RoomCommit, completion: @escaping @Sendable (CommitOutcome) -> Void) {
+    switch access {
+    case .writer(let writer): writer.submit(commit, completion: completion)
+    case .readOnly: commit.lane.post { completion(.failed(Self.readOnlyRefusal)) }
+    }
+  }
+
+  package func load(_ room: RoomID) async throws(StoreError) -> StoredRoom? {
+    try await read { try SQLiteReads.load(room, from: $0) }
+  }
+
+  package func journal(
+    of room: RoomID, after: SequenceNumber, through: SequenceNumber
+  ) async throws(StoreError) -> [JournalRow]? {
+    try await read { try SQLiteReads.journal(of: room, after: after, through: through, from: $0) }
+  }
+
+  package func saveSnapshot(
+    _ snapshot: RoomSnapshot, slot: Slot, epoch: Epoch
+  ) async throws(StoreError) -> Bool {
+    try await write(bytes: snapshot.text.count) { session in
+      guard try session.isPresent(slot, epoch) else { return false }
+      let known = try Self.room(snapshot.room, in: slot, session)
+      guard snapshot.sequence.number <= known.head else {
+        throw StoreError.refused(
+          "the snapshot of room \(snapshot.room) at \(snapshot.sequence) lies beyond the journal, which ends at "
+            + "\(known.head)")
+      }
+      try session.save(snapshot, room: known.id)
+      return true
+    }
+  }
+
+  package func trimJournal(
+    before time: Timestamp, in slots: [Slot: Epoch], limit: Int
+  ) async throws(StoreError) -> Int {
+    // Found by a reader, as the search may be long, and checked again by the writer.
+    let rows = try await read { try SQLiteReads.trimmable(before: time, in: slots, limit: limit, from: $0) }
+    var deleted = 0
+    var rest = rows[...]
+    while !rest.isEmpty {
+      let some = Array(rest.prefix(Self.rowsPerDelete))
+      rest = rest.dropFirst(Self.rowsPerDelete)
+      deleted += try await write { session in
+        var count = 0
+        for row in some {
+          guard let epoch = slots[row.slot], try session.isPresent(row.slot, epoch) else { continue }
+          if try session.delete(row) { count += 1 }
+        }
+        return count
+      }
+    }
+    return deleted
+  }
+
+  /// So that commits need not wait for a long clean-up.
+  private static let rowsPerDelete = 500
+
+  // MARK: Timers
+
+  package func dueTimers(
+    at now: Timestamp, in slots: [Slot: Epoch], limit: Int
+  ) async throws(StoreError) -> [RoomID] {
+    try await read { try SQLiteReads.dueTimers(at: now, in: slots, limit: limit, from: $0) }
+  }
+
+  package func setTimer(
+    _ due: Timestamp?, of room: RoomID, slot: Slot, epoch: Epoch
+  ) async throws(StoreError) -> Bool {
+    try await write { session in
+      guard try session.isPresent(slot, epoch) else { return false }
+      let known = try Self.room(room, in: slot, session)
+      try session.set(timer: due, room: known.id, slot: slot)
+      return true
+    }
+  }
+
+  // MARK: Looking in
+
+  package func rooms(after: RoomID?, limit: Int) async throws(StoreError) -> [RoomSummary] {
+    try await read { try SQLiteReads.rooms(after: after, limit: limit, from: $0) }
+  }
+
+  package func importRoom(
+    _ room: RoomID, _ content: StoredRoom, timer: Timestamp?
+  ) async throws(StoreError) {
+    if let problem = content.problem {
+      throw .refused("room \(room) cannot be imported: \(problem)")
+    }
+    let bytes = content.journal.reduce(content.snapshot?.text.count ?? 0) { $0 + $1.text.count }
+    try await write(bytes: bytes) { session in
+      guard try session.room(room) == nil else { throw StoreError.refused("room \(room) exists already") }
+      let slot = Slot(of: room)
+      let id = try session.makeRoom(room, slot: slot).id
+      for row in content.journal { try session.insert(row, room: id, slot: slot) }
+      if let snapshot = content.snapshot { try session.save(snapshot, room: id) }
+      if let timer { try session.set(timer: timer, room: id, slot: slot) }
+    }
+  }
+
+  package func checkHealth() async throws(StoreError) {
+    try await write { try $0.writeProbe() }
+  }
+
+  // MARK: Getting there
+
+  private static let readOnlyRefusal = StoreError.refused("the store was opened for reading only")
+
+  /// A room that must be there, in the slot that the caller's epoch was checked for.
+  private static func room(
+    _ room: RoomID, in slot: Slot, _ session: SQLiteSession
+  ) throws -> SQLiteSession.KnownRoom {
+    guard let known = try session.room(room) else { throw StoreError.refused("there is no room \(room)") }
+    guard known.slot == slot.number else {
+      throw StoreError.refused("room \(room) is in slot \(known.slot), not \(slot)")
+    }
+    return known
+  }
+
+  private func write<Value: Sendable>(
+    bytes: Int = 0, _ body: @escaping @Sendable (SQLiteSession) throws -> Value
+  ) async throws(StoreError) -> Value {
+    switch access {
+    case .writer(let writer): try await writer.write(bytes: bytes, body)
+    case .readOnly: throw Self.readOnlyRefusal
+    }
+  }
+
+  /// Runs `body` on a reader's own dispatch queue; the caller's thread goes on.
+  ///
+  /// Not GRDB's `async` read: that one is cut off when the calling task is cancelled, and what a room reads belongs to
+  /// all who are in it.
+  private func read<Value: Sendable>(
+    _ body: @escaping @Sendable (Database) throws -> Value
+  ) async throws(StoreError) -> Value {
+    let pool = try await pool
+    let result: Result<Value, StoreError> = await withUnsafeContinuation { continuation in
+      pool.asyncRead { database in
+        do {
+          continuation.resume(returning: .success(try body(database.get())))
+        } catch {
+          continuation.resume(returning: .failure(self.readError(error)))
+        }
+      }
+    }
+    return try result.get()
+  }
+
+  private var pool: DatabasePool {
+    get async throws(StoreError) {
+      switch access {
+      case .readOnly(let pool):
+        return pool
+      case .writer(let writer):
+        if let pool = writer.pool { return pool }
+        // Any write makes the writer connect anew, or says why it cannot.
+        try await writer.write { _ in }
+        guard let pool = writer.pool else { throw .unavailable("the connection is being made anew") }
+        return pool
+      }
+    }
+  }
+
+  private func readError(_ error: any Error) -> StoreError {
+    // GRDB's word for a pool that was closed.
+    guard let error = error as? DatabaseError, error.resultCode == .SQLITE_MISUSE else { return StoreError(error) }
+    return switch access {
+    case .readOnly: .closed
+    case .writer(let writer):
+      writer.isClosing ? .closed : .unavailable("the connection is being made anew")
+    }
+  }
+}

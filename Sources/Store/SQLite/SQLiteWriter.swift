@@ -1,0 +1,505 @@
+internal import Dispatch
+internal import Foundation
+internal import GRDB
+internal import GRDBSQLite
+internal import RoomCore
+internal import Synchronization
+
+/// The thread that writes.
+///
+/// While one transaction is on its way to the disk, the next one gathers: whatever is queued when the thread comes
+/// back goes into one transaction, with one fsync for all of it. So nobody waits on purpose, and the busier the store,
+/// the more share an fsync.
+///
+/// Saved before told: outcomes are posted after COMMIT has returned, one post for each lane.
+///
+/// Of an error it asks three things (`SQLiteFailure`). Is it about one entry? Then the transaction is done again with a
+/// savepoint for each entry, and only that one fails. Is it certain that nothing was written? Then all fail, and may be
+/// sent again; else all are unknown. May the connection be spoilt? Then everything is closed and opened anew, before
+/// the outcomes are told, so that whoever reloads reads what the file holds.
+final class SQLiteWriter: Sendable {
+  typealias Completion = @Sendable (CommitOutcome) -> Void
+
+  private enum Work: Sendable {
+    case commit(RoomCommit, Completion)
+    case write(any SQLiteWrite)
+
+    var bytes: Int {
+      switch self {
+      case .commit(let commit, _): commit.text.count
+      case .write(let write): write.bytes
+      }
+    }
+  }
+
+  private struct Queue {
+    var waiting: [Work] = []
+    var bytes = 0
+    var isAsleep = false
+    var isClosing = false
+    /// Resumed when all is closed.
+    var closers: [UnsafeContinuation<Void, Never>] = []
+    var isClosed = false
+  }
+
+  private let settings: SQLiteConfiguration
+  private let queue = Mutex(Queue())
+  private let wake = DispatchSemaphore(value: 0)
+  private let counters = Mutex(StoreStatistics())
+  private let shared = Mutex<DatabasePool?>(nil)
+  private let lock: FileLock
+
+  private init(_ settings: SQLiteConfiguration, lock: FileLock) {
+    self.settings = settings
+    self.lock = lock
+  }
+
+  /// Opens the file on a new thread, which goes on as the writer.
+  static func open(
+    _ settings: SQLiteConfiguration
+  ) async -> Result<(SQLiteWriter, StoreIdentity), StoreError> {
+    await withUnsafeContinuation { continuation in
+      let thread = Thread {
+        let opened = Result { () throws(StoreError) in
+          let lock = try FileLock(
+            path: settings.path + ".lock", kind: settings.mode == .exclusive ? .exclusive : .shared)
+          let pool = try SQLiteFile.open(settings)
+          do {
+            let identity = try pool.writeWithoutTransaction { database in
+              try SQLiteFile.migrate(database.connection, settings)
+            }
+            let loop = try Loop(SQLiteWriter(settings, lock: lock), pool: pool)
+            return (loop, identity)
+          } catch {
+            throw StoreError(error)
+          }
+        }
+        switch opened {
+        case .failure(let error):
+          continuation.resume(returning: .failure(error))
+        case .success((let loop, let identity)):
+          continuation.resume(returning: .success((loop.writer, identity)))
+          loop.run()
+        }
+      }
+      thread.name = "store-writer"
+      thread.start()
+    }
+  }
+
+  /// What readers read from; nil while there is no sound connection, and when closed.
+  var pool: DatabasePool? { shared.withLock { $0 } }
+  var isClosing: Bool { queue.withLock { $0.isClosing } }
+
+  var statistics: StoreStatistics {
+    var statistics = counters.withLock { $0 }
+    queue.withLock { queue in
+      statistics.queueDepth = queue.waiting.count
+      statistics.queueBytes = queue.bytes
+    }
+    return statistics
+  }
+
+  // MARK: Handing in
+
+  func submit(_ commit: RoomCommit, completion: @escaping Completion) {
+    let refusal: StoreError? = queue.withLock { queue in
+      guard !queue.isClosing else { return .closed }
+      guard queue.waiting.count < settings.queueRows, queue.bytes < settings.queueBytes else {
+        return .unavailable("too much is waiting to be written (\(queue.waiting.count) writes)")
+      }
+      append(.commit(commit, completion), to: &queue)
+      return nil
+    }
+    guard let refusal else { return }
+    counters.withLock { $0.failed += 1 }
+    commit.lane.post { completion(.failed(refusal)) }
+  }
+
+  /// Runs `body` in one of the writer's transactions, within a savepoint: what it writes stays only if it returns.
+  func write<Value: Sendable>(
+    bytes: Int = 0, _ body: @escaping @Sendable (SQLiteSession) throws -> Value
+  ) async throws(StoreError) -> Value {
+    let result: Result<Value, StoreError> = await withUnsafeContinuation { continuation in
+      let write = PendingWrite(bytes: bytes, body: body, continuation: continuation)
+      let isAccepted = queue.withLock { queue in
+        guard !queue.isClosing else { return false }
+        append(.write(write), to: &queue)
+        return true
+      }
+      if !isAccepted { continuation.resume(returning: .failure(.closed)) }
+    }
+    return try result.get()
+  }
+
+  private func append(_ work: Work, to queue: inout Queue) {
+    queue.waiting.append(work)
+    queue.bytes += work.bytes
+    guard queue.isAsleep else { return }
+    queue.isAsleep = false
+    wake.signal()
+  }
+
+  /// Lets the writer finish what it has and close.
+  func close() async {
+    await withUnsafeContinuation { continuation in
+      let isClosed = queue.withLock { queue in
+        guard !queue.isClosed else { return true }
+        queue.closers.append(continuation)
+        beginClosing(&queue)
+        return false
+      }
+      if isClosed { continuation.resume() }
+    }
+  }
+
+  /// The same without waiting.
+  func stop() {
+    queue.withLock { beginClosing(&$0) }
+  }
+
+  private func beginClosing(_ queue: inout Queue) {
+    queue.isClosing = true
+    guard queue.isAsleep else { return }
+    queue.isAsleep = false
+    wake.signal()
+  }
+
+  // MARK: The thread's side
+
+  /// The next transaction's work, in the order in which it came; nil when there will be none. Sleeps until there is.
+  private func next() -> [Work]? {
+    while true {
+      let taken: [Work]? = queue.withLock { queue in
+        guard !queue.waiting.isEmpty else {
+          if queue.isClosing { return nil }
+          queue.isAsleep = true
+          return []
+        }
+        return take(from: &queue)
+      }
+      guard let taken else { return nil }
+      if !taken.isEmpty { return taken }
+      wake.wait()
+    }
+  }
+
+  private func take(from queue: inout Queue) -> [Work] {
+    var count = 0
+    var bytes = 0
+    for work in queue.waiting {
+      if count > 0, count >= settings.groupRows || bytes + work.bytes > settings.groupBytes { break }
+      count += 1
+      bytes += work.bytes
+    }
+    queue.bytes -= bytes
+    if count == queue.waiting.count {
+      defer { queue.waiting = [] }
+      return queue.waiting
+    }
+    defer { queue.waiting.removeFirst(count) }
+    return Array(queue.waiting[..<count])
+  }
+
+  private func closed() {
+    let closers = queue.withLock { queue in
+      queue.isClosed = true
+      defer { queue.closers = [] }
+      return queue.closers
+    }
+    for closer in closers { closer.resume() }
+  }
+
+  /// What the thread alone touches.
+  private final class Loop {
+    let writer: SQLiteWriter
+    /// Nil after an error that spoilt the connection, until it could be made anew.
+    private var session: SQLiteSession?
+    private var pool: DatabasePool?
+    private let clock = ContinuousClock()
+
+    init(_ writer: SQLiteWriter, pool: DatabasePool) throws {
+      self.writer = writer
+      try adopt(pool)
+    }
+
+    func run() {
+      while let work = writer.next() { perform(work) }
+      shutDown(checkpoint: writer.settings.mode == .exclusive ? "TRUNCATE" : "PASSIVE")
+      writer.lock.release()
+      writer.closed()
+    }
+
+    // MARK: One transaction
+
+    /// How a whole transaction ended.
+    private enum End {
+      case done
+      /// Nothing was written.
+      case failed(SQLiteFailure)
+      case unknown(SQLiteFailure)
+    }
+
+    private func perform(_ work: [Work]) {
+      let started = clock.now
+      var outcomes: [CommitOutcome] = []
+      var end: End
+      do throws(StoreError) {
+        try reconnectIfNeeded()
+        end = onConnection { session in
+          transact(work, in: session, each: false, outcomes: &outcomes)
+        }
+      } catch {
+        finish(work, allFailed: .failed(error), error: error)
+        return
+      }
+      if case .failed(let failure) = end, failure.concernsOneEntry {
+        end = onConnection { session in
+          transact(work, in: session, each: true, outcomes: &outcomes)
+        }
+      }
+      let elapsed = clock.now - started
+      switch end {
+      case .done:
+        writer.counters.withLock { counters in
+          counters.transactions += 1
+          counters.largestGroup = max(counters.largestGroup, outcomes.count)
+          counters.lastTransactionNanoseconds = elapsed.nanoseconds
+          counters.totalTransactionNanoseconds += elapsed.nanoseconds
+        }
+        finish(work, outcomes: outcomes, error: nil)
+      case .failed(let failure):
+        if failure.spoilsConnection { disconnect() }
+        finish(work, allFailed: .failed(failure.storeError), error: failure.storeError)
+      case .unknown(let failure):
+        disconnect()
+        finish(work, allFailed: .unknown(failure.storeError), error: failure.storeError)
+      }
+    }
+
+    /// - Parameter each: whether each commit gets a savepoint, so that one can fail alone.
+    private func transact(
+      _ work: [Work], in session: SQLiteSession, each: Bool, outcomes: inout [CommitOutcome]
+    ) -> End {
+      outcomes.removeAll(keepingCapacity: true)
+      do throws(SQLiteFailure) {
+        do throws(SQLiteFailure) {
+          try session.begin()
+          for item in work {
+            switch item {
+            case .commit(let commit, _):
+              outcomes.append(each ? try addAlone(commit, to: session) : try session.add(commit))
+            case .write(let write):
+              try write.run(session)
+            }
+          }
+        } catch {
+          try session.rollback()
+          throw error
+        }
+      } catch {
+        return .failed(error)
+      }
+      do throws(SQLiteFailure) {
+        try session.commit()
+        return .done
+      } catch {
+        let failure = error
+        do throws(SQLiteFailure) {
+          try session.rollback()
+        } catch {
+          return failure.leavesCommitUndone ? .failed(error) : .unknown(failure)
+        }
+        return failure.leavesCommitUndone ? .failed(failure) : .unknown(failure)
+      }
+    }
+
+    private func addAlone(_ commit: RoomCommit, to session: SQLiteSession) throws(SQLiteFailure) -> CommitOutcome {
+      do {
+        return try session.entry { try session.add(commit) }
+      } catch let failure as SQLiteFailure {
+        guard failure.concernsOneEntry else { throw failure }
+        return .failed(failure.storeError)
+      } catch {
+        preconditionFailure("a commit failed with something else than SQLite's error: \(error)")
+      }
+    }
+
+    // MARK: Telling
+
+    private func finish(_ work: [Work], allFailed outcome: CommitOutcome, error: StoreError) {
+      writer.counters.withLock { $0.failedTransactions += 1 }
+      let commits = work.count { if case .commit = $0 { true } else { false } }
+      finish(work, outcomes: Array(repeating: outcome, count: commits), error: error)
+    }
+
+    private func finish(_ work: [Work], outcomes: [CommitOutcome], error: StoreError?) {
+      var lanes: [(lane: any CompletionLane, told: [(Completion, CommitOutcome)])] = []
+      var places: [ObjectIdentifier: Int] = [:]
+      var rest = outcomes[...]
+      var counted = StoreStatistics()
+      for item in work {
+        switch item {
+        case .write(let write):
+          counted.otherWrites += 1
+          write.finish(error)
+        case .commit(let commit, let completion):
+          let outcome = rest.removeFirst()
+          counted.count(outcome, bytes: commit.text.count)
+          let place: Int
+          if let known = places[ObjectIdentifier(commit.lane)] {
+            place = known
+          } else {
+            place = lanes.count
+            places[ObjectIdentifier(commit.lane)] = place
+            lanes.append((commit.lane, []))
+          }
+          lanes[place].told.append((completion, outcome))
+        }
+      }
+      // Before they are told, so that whoever was told finds himself counted.
+      writer.counters.withLock { $0.add(counted) }
+      for (lane, told) in lanes {
+        lane.post {
+          for (completion, outcome) in told { completion(outcome) }
+        }
+      }
+    }
+
+    // MARK: The connection
+
+    private func onConnection<Value>(_ body: (SQLiteSession) -> Value) -> Value {
+      guard let pool, let session else { preconditionFailure("the writer has no connection") }
+      return pool.writeWithoutTransaction { _ in body(session) }
+    }
+
+    private func adopt(_ pool: DatabasePool) throws {
+      session = try pool.writeWithoutTransaction { database in
+        try SQLiteSession(database.connection, commitFault: writer.settings.commitFault)
+      }
+      self.pool = pool
+      writer.shared.withLock { $0 = pool }
+    }
+
+    private func reconnectIfNeeded() throws(StoreError) {
+      guard pool == nil else { return }
+      let pool = try SQLiteFile.open(writer.settings)
+      do {
+        try adopt(pool)
+      } catch {
+        throw StoreError(error)
+      }
+      writer.counters.withLock { $0.reconnects += 1 }
+    }
+
+    private func disconnect() {
+      shutDown(checkpoint: nil)
+      do throws(StoreError) {
+        try reconnectIfNeeded()
+      } catch {
+        // Tried again before the next transaction, whose senders are told why it cannot be.
+      }
+    }
+
+    private func shutDown(checkpoint: String?) {
+      writer.shared.withLock { $0 = nil }
+      guard let pool, let session else { return }
+      self.pool = nil
+      self.session = nil
+      pool.writeWithoutTransaction { _ in
+        if let checkpoint {
+          do throws(SQLiteFailure) {
+            try session.checkpoint(mode: checkpoint)
+          } catch {
+            // All is in the write-ahead log, from which the next one to open the file takes it.
+          }
+        }
+        session.finish()
+      }
+      do {
+        try pool.close()
+      } catch {
+        // A reader would not end; the connections close when the last of them lets go of the pool.
+      }
+    }
+  }
+}
+
+/// A write that is not a commit, waiting for its transaction.
+private protocol SQLiteWrite: Sendable {
+  var bytes: Int { get }
+  /// - Throws: only what concerns the whole transaction; the write's own failure is kept for `finish`.
+  func run(_ session: SQLiteSession) throws(SQLiteFailure)
+  /// - Parameter error: what the whole transaction failed with.
+  func finish(_ error: StoreError?)
+}
+
+private final class PendingWrite<Value: Sendable>: SQLiteWrite {
+  let bytes: Int
+  private let body: @Sendable (SQLiteSession) throws -> Value
+  private let continuation: UnsafeContinuation<Result<Value, StoreError>, Never>
+  private let result = Mutex<Result<Value, StoreError>?>(nil)
+
+  init(
+    bytes: Int, body: @escaping @Sendable (SQLiteSession) throws -> Value,
+    continuation: UnsafeContinuation<Result<Value, StoreError>, Never>
+  ) {
+    self.bytes = bytes
+    self.body = body
+    self.continuation = continuation
+  }
+
+  func run(_ session: SQLiteSession) throws(SQLiteFailure) {
+    do {
+      let value = try session.entry { try body(session) }
+      result.withLock { $0 = .success(value) }
+    } catch let failure as SQLiteFailure {
+      guard failure.concernsOneEntry else { throw failure }
+      result.withLock { $0 = .failure(failure.storeError) }
+    } catch {
+      result.withLock { $0 = .failure(StoreError(error)) }
+    }
+  }
+
+  func finish(_ error: StoreError?) {
+    let result = result.withLock { $0 }
+    if let error {
+      continuation.resume(returning: .failure(error))
+    } else if let result {
+      continuation.resume(returning: result)
+    } else {
+      preconditionFailure("a transaction ended well without one of its writes")
+    }
+  }
+}
+
+extension StoreStatistics {
+  fileprivate mutating func count(_ outcome: CommitOutcome, bytes: Int) {
+    switch outcome {
+    case .committed:
+      committed += 1
+      committedBytes += bytes
+    case .stale: stale += 1
+    case .conflict: conflicts += 1
+    case .failed: failed += 1
+    case .unknown: unknown += 1
+    }
+  }
+
+  fileprivate mutating func add(_ other: StoreStatistics) {
+    committed += other.committed
+    committedBytes += other.committedBytes
+    stale += other.stale
+    conflicts += other.conflicts
+    failed += other.failed
+    unknown += other.unknown
+    otherWrites += other.otherWrites
+  }
+}
+
+extension Duration {
+  fileprivate var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+  }
+}

@@ -1,0 +1,36 @@
+import GRDBSQLite
+
+/// The file as the sqlite3 shell would have it.
+final class RawDatabase {
+  private let connection: OpaquePointer
+
+  init(_ path: String) throws {
+    var connection: OpaquePointer?
+    guard sqlite3_open(path, &connection) == SQLITE_OK, let connection else { throw RawError(message: "open \(path)") }
+    self.connection = connection
+  }
+
+  deinit { sqlite3_close(connection) }
+
+  /// The first column of each row, as text.
+  @discardableResult
+  func query(_ sql: String) throws -> [String] {
+    var statement: OpaquePointer?
+    guard sqlite3_prepare_v2(connection, sql, -1, &statement, nil) == SQLITE_OK else { throw error }
+    defer { sqlite3_finalize(statement) }
+    var rows: [String] = []
+    while true {
+      switch sqlite3_step(statement) {
+      case SQLITE_ROW: rows.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "NULL")
+      case SQLITE_DONE: return rows
+      default: throw error
+      }
+    }
+  }
+
+  private var error: RawError { RawError(message: String(cString: sqlite3_errmsg(connection))) }
+}
+
+struct RawError: Error {
+  let message: String
+}
