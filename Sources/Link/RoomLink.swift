@@ -1,0 +1,29 @@
+package import RoomCore
+package import Rooms
+
+/// How a gateway reaches a room, wherever the room lives.
+package protocol RoomLink<Command>: Sendable {
+  associatedtype Command: RoomCommand
+
+  /// Hands a request to its room. The requests of one session arrive in the order in which they were sent; what the
+  /// room has to say comes to the subscriber.
+  func send(_ request: RoomRequest<Command>, to room: RoomID, from subscriber: any RoomSubscriber) -> Admission
+
+  /// The room's state, once.
+  func read(_ room: RoomID) async -> RoomReading
+}
+
+/// The link to the rooms of this process.
+package struct LocalLink<Voice: RoomVoice>: RoomLink {
+  private let registry: RoomRegistry<Voice>
+
+  package init(to registry: RoomRegistry<Voice>) { self.registry = registry }
+
+  package func send(
+    _ request: RoomRequest<Voice.Logic.Command>, to room: RoomID, from subscriber: any RoomSubscriber
+  ) -> Admission {
+    registry.send(request, to: room, from: subscriber)
+  }
+
+  package func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }
+}

@@ -1,0 +1,142 @@
+import DequeModule
+import RoomCore
+import Synchronization
+
+/// What waits for a room, in order of arrival.
+///
+/// Filled from any thread, emptied by the room's `run()` alone. Operations and relayed messages are bounded and may be
+/// refused; everything else — opening and closing sessions, timers, passivation — is always taken, because losing it
+/// would leave the room with a wrong picture of the world. Such requests are bounded by the number of connections.
+final class Mailbox<Command: RoomCommand>: Sendable {
+  enum Mail: Sendable {
+    case request(RoomRequest<Command>, from: any RoomSubscriber)
+    case read(@Sendable (RoomReading) -> Void)
+    case timer
+    case passivate
+    case stop
+  }
+
+  private struct State {
+    var waiting: Deque<Mail> = []
+    var boundedCount = 0
+    var isClosed = false
+    var reader: UnsafeContinuation<Void, Never>?
+    var lastUsed: Timestamp
+  }
+
+  enum Offer: Equatable { case taken, full, closed }
+
+  private let state: Mutex<State>
+  private let capacity: Int
+
+  init(capacity: Int, now: Timestamp) {
+    self.capacity = capacity
+    state = Mutex(State(lastUsed: now))
+  }
+
+  func offer(_ mail: Mail, now: Timestamp) -> Offer {
+    let (offer, reader) = state.withLock { state -> (Offer, UnsafeContinuation<Void, Never>?) in
+      if state.isClosed { return (.closed, nil) }
+      if mail.isBounded {
+        guard state.boundedCount < capacity else { return (.full, nil) }
+        state.boundedCount += 1
+      }
+      if mail.isUse { state.lastUsed = now }
+      state.waiting.append(mail)
+      return (.taken, state.reader.take())
+    }
+    reader?.resume()
+    return offer
+  }
+
+  /// Up to `limit` mails, as soon as there is one. Runs where its caller does: a room does not leave its lane for it.
+  nonisolated(nonsending) func take(limit: Int) async -> [Mail] {
+    while true {
+      let mails = takeNow(limit: limit)
+      if !mails.isEmpty { return mails }
+      await withUnsafeContinuation { continuation in
+        let isEmpty = state.withLock { state in
+          guard state.waiting.isEmpty else { return false }
+          precondition(state.reader == nil, "two readers of one mailbox")
+          state.reader = continuation
+          return true
+        }
+        if !isEmpty { continuation.resume() }
+      }
+    }
+  }
+
+  private func takeNow(limit: Int) -> [Mail] {
+    state.withLock { state in
+      let mails = Array(state.waiting.prefix(limit))
+      state.waiting.removeFirst(mails.count)
+      for mail in mails where mail.isBounded { state.boundedCount -= 1 }
+      return mails
+    }
+  }
+
+  /// Puts requests in front of what is waiting, because the turn that took them came to nothing.
+  func putBack(_ mails: [Mail]) {
+    state.withLock { state in
+      state.waiting.insert(contentsOf: mails, at: 0)
+      state.boundedCount += mails.count { $0.isBounded }
+    }
+  }
+
+  /// Takes nothing any more from now on, and gives what was still waiting.
+  func close() -> [Mail] {
+    state.withLock { state in
+      state.isClosed = true
+      defer { state.waiting.removeAll() }
+      return Array(state.waiting)
+    }
+  }
+
+  /// Closes, unless something is waiting.
+  func closeIfEmpty() -> Bool {
+    state.withLock { state in
+      guard state.waiting.isEmpty else { return false }
+      state.isClosed = true
+      return true
+    }
+  }
+
+  var lastUsed: Timestamp { state.withLock { $0.lastUsed } }
+  var depth: Int { state.withLock { $0.waiting.count } }
+}
+
+extension Mailbox.Mail {
+  /// Whether it may be refused: a client can send as many as it likes.
+  fileprivate var isBounded: Bool {
+    switch self {
+    case .request(.operation, _), .request(.relay, _): true
+    case .request, .read, .timer, .passivate, .stop: false
+    }
+  }
+
+  /// Whether it is tried again at once when its turn was refused. An operation is its sender's to repeat; a timer that
+  /// is still due comes again with the next look for due timers, so that a store that takes no commits is not asked
+  /// without a pause.
+  var isWorthRepeating: Bool {
+    switch self {
+    case .request(.operation, _), .timer: false
+    case .request, .read, .passivate, .stop: true
+    }
+  }
+
+  /// Whether it keeps the room in memory. A room that was asked to leave and could not is left alone for as long again.
+  fileprivate var isUse: Bool {
+    switch self {
+    case .request, .read, .passivate: true
+    case .timer, .stop: false
+    }
+  }
+}
+
+/// What a room answers to a single question for its state.
+package enum RoomReading: Sendable, Equatable {
+  case state([UInt8])
+  /// Nothing has ever happened there.
+  case empty
+  case unavailable
+}

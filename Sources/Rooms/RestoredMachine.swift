@@ -1,0 +1,34 @@
+import JSONText
+package import RoomCore
+package import Store
+
+extension RoomMachine {
+  /// The machine as the store has it: its snapshot, and the journal beyond it applied.
+  package init(room: RoomID, stored: StoredRoom, windowCapacity: Int) throws(RoomFault) {
+    self.init(room: room, windowCapacity: windowCapacity)
+    if let snapshot = stored.snapshot {
+      self = try RoomFault.reading { () throws(JSONError) in
+        try RoomMachine(room: room, snapshot: snapshot.text, windowCapacity: windowCapacity)
+      }
+    }
+    for row in stored.journal {
+      let records = try RoomFault.reading { () throws(JSONError) -> [Recorded<Logic.Event>] in
+        try JournalText.read(row.text, from: row.first)
+      }
+      for record in records where record.sequence > head {
+        guard record.sequence == head.next else { throw .unreadable("the journal has no event \(head.next)") }
+        apply(record)
+      }
+    }
+  }
+}
+
+extension RoomFault {
+  static func reading<Value>(_ body: () throws(JSONError) -> Value) throws(RoomFault) -> Value {
+    do throws(JSONError) {
+      return try body()
+    } catch {
+      throw .unreadable("\(error.reason) (byte \(error.offset))")
+    }
+  }
+}

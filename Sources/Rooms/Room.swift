@@ -1,0 +1,309 @@
+import JSONText
+import Logging
+import Metrics
+package import RoomCore
+package import Store
+
+/// A room that is in memory: the only writer of its journal, and the only one who knows its state.
+///
+/// Everything happens in `run()`, one turn after the other: take what waits in the mailbox, decide each request against
+/// the machine and apply what follows to it, commit all events of the turn at once, and only then let the turn's outputs
+/// go — broadcasts, acknowledgements, refusals, syncs and readings alike. So nobody ever sees what is not on disk, and
+/// a turn that could not be committed was never seen: its machine is dropped and loaded anew.
+///
+/// The actor is pinned to a lane, in the product an event loop; its turns then cost what plain calls cost.
+package actor Room<Voice: RoomVoice> {
+  package typealias Logic = Voice.Logic
+  typealias Machine = RoomMachine<Logic>
+  typealias Mail = Mailbox<Logic.Command>.Mail
+
+  nonisolated package let id: RoomID
+  nonisolated let mailbox: Mailbox<Logic.Command>
+  nonisolated private let executor: UnownedSerialExecutor
+  nonisolated package var unownedExecutor: UnownedSerialExecutor { executor }
+
+  private let slot: Slot
+  let epoch: Epoch
+  let environment: RoomEnvironment<Voice>
+  /// Keeps the executor alive.
+  private let lane: any RoomLane
+
+  var sessions = SessionTable()
+  /// What the store has as the room's timer.
+  private var armed: Timestamp?
+  private var snapshotAt: SequenceNumber = .zero
+  private var isSavingSnapshot = false
+
+  init(id: RoomID, epoch: Epoch, lane: any RoomLane, environment: RoomEnvironment<Voice>) {
+    self.id = id
+    self.slot = Slot(of: id)
+    self.epoch = epoch
+    self.lane = lane
+    self.environment = environment
+    executor = lane.asUnownedSerialExecutor()
+    mailbox = Mailbox(capacity: environment.settings.mailboxCapacity, now: environment.time.now())
+  }
+
+  /// Loads the room and serves it until it is told to stop, has nothing to do any more, or may not go on.
+  func run() async {
+    guard var machine = await loadOrEnd() else { return }
+    while true {
+      let mails = await mailbox.take(limit: environment.settings.turnLimit)
+      let before = sessions
+      let published = machine.head
+      let turn = decide(mails, on: &machine)
+      switch await commit(turn) {
+      case .committed:
+        publish(turn)
+        await keepTimer(of: machine, after: turn)
+        saveSnapshotIfDue(of: machine)
+        if turn.isLast || (turn.mayPassivate && sessions.isEmpty) || isVacant(machine) {
+          if await retire(machine, isStopping: turn.isLast) { return }
+        }
+      case .refused(let notice):
+        sessions = before
+        refuseOperations(among: mails, with: notice)
+        mailbox.putBack(mails.filter(\.isWorthRepeating))
+        guard let reloaded = await loadOrEnd() else { return }
+        machine = reloaded
+        if machine.head != published { tellEveryoneTheState(of: machine) }
+      case .deposed:
+        environment.deposed(slot, epoch)
+        sessions = before
+        mailbox.putBack(mails)
+        end(.moved)
+        return
+      }
+    }
+  }
+
+  // MARK: - Loading
+
+  private func loadOrEnd() async -> Machine? {
+    do throws(RoomFault) {
+      return try await load()
+    } catch {
+      environment.logger.error("room cannot be loaded", metadata: ["room": "\(id)", "reason": "\(error.message)"])
+      end(.unavailable)
+      return nil
+    }
+  }
+
+  private func load() async throws(RoomFault) -> Machine {
+    let stored: StoredRoom?
+    do throws(StoreError) {
+      stored = try await environment.store.load(id)
+    } catch {
+      throw .store(error)
+    }
+    environment.metrics.loads.increment()
+    let capacity = environment.settings.dedupCapacity
+    guard let stored else {
+      armed = nil
+      snapshotAt = .zero
+      return Machine(room: id, windowCapacity: capacity)
+    }
+    armed = stored.timer
+    snapshotAt = stored.snapshot?.sequence ?? .zero
+    return try Machine(room: id, stored: stored, windowCapacity: capacity)
+  }
+
+  // MARK: - Committing
+
+  private enum TurnOutcome {
+    case committed
+    /// The turn's events are not in the journal, or that is not known.
+    case refused(RefusalNotice)
+    /// Another node owns the slot.
+    case deposed
+  }
+
+  private func commit(_ turn: Turn<Logic>) async -> TurnOutcome {
+    guard let first = turn.records.first else { return .committed }
+    let timer = timerChange(to: turn.timerDue)
+    let commit = RoomCommit(
+      room: id, slot: slot, epoch: epoch, first: first.sequence, count: turn.records.count,
+      text: JournalText.write(turn.records), at: first.at, timer: timer, lane: lane)
+    // Straight from the lane to the store and back, without the detour by the common pool of a nonisolated function.
+    let outcome = await withUnsafeContinuation { continuation in
+      environment.store.commit(commit) { continuation.resume(returning: $0) }
+    }
+    switch outcome {
+    case .committed:
+      switch timer {
+      case .keep: break
+      case .set(let due): armed = due
+      case .clear: armed = nil
+      }
+      return .committed
+    case .stale: return .deposed
+    case .conflict:
+      environment.logger.error("the journal is not as this node left it", metadata: ["room": "\(id)"])
+      return .refused(.outcomeUnknown)
+    case .failed(let error):
+      environment.logger.warning("commit failed", metadata: ["room": "\(id)", "reason": "\(error.message)"])
+      return .refused(error.isRetryable ? .storeUnavailable : .unstorable)
+    case .unknown(let error):
+      environment.logger.warning("commit in doubt", metadata: ["room": "\(id)", "reason": "\(error.message)"])
+      return .refused(.outcomeUnknown)
+    }
+  }
+
+  /// Tells the senders of a turn's operations that it came to nothing.
+  private func refuseOperations(among mails: [Mail], with notice: RefusalNotice) {
+    let now = environment.time.now()
+    for case .request(.operation(let operation, let session, let isNamed), let subscriber) in mails {
+      let text = environment.voice.refusal(notice.naming(isNamed ? operation.id.value : nil), now: now)
+      subscriber.deliver(RoomOutput(epoch: epoch, items: [.direct(session, text)]))
+    }
+  }
+
+  // MARK: - Publishing
+
+  private func publish(_ turn: Turn<Logic>) {
+    for subscriber in turn.subscribers {
+      let items = turn.items(for: subscriber)
+      if !items.isEmpty { subscriber.deliver(RoomOutput(epoch: epoch, items: items)) }
+    }
+    for (answer, reading) in turn.readings { answer(reading) }
+    for catchUp in turn.catchUps { Task { await self.readHistory(for: catchUp) } }
+    environment.metrics.events.increment(by: turn.records.count)
+  }
+
+  /// Reads what a client missed, beside `run()`, so that a long absence of one does not hold up the others.
+  private func readHistory(for catchUp: CatchUp<Logic>) async {
+    var texts: [[UInt8]]?
+    do {
+      texts = try await history(for: catchUp)
+    } catch {
+      environment.logger.warning("history cannot be read", metadata: ["room": "\(id)", "reason": "\(error)"])
+    }
+    if let texts {
+      catchUp.subscriber.deliver(RoomOutput(epoch: epoch, items: [.history(catchUp.session, texts)]))
+    } else {
+      _ = mailbox.offer(.request(.resync(catchUp.session), from: catchUp.subscriber), now: environment.time.now())
+    }
+  }
+
+  private func history(for catchUp: CatchUp<Logic>) async throws -> [[UInt8]]? {
+    let rows = try await environment.store.journal(of: id, after: catchUp.since, through: catchUp.head)
+    guard let rows else { return nil }
+    var texts: [[UInt8]] = []
+    var expected = catchUp.since.next
+    for row in rows {
+      let records: [Recorded<Logic.Event>] = try JournalText.read(row.text, from: row.first)
+      for record in records where expected <= record.sequence && record.sequence <= catchUp.head {
+        guard record.sequence == expected else { return nil }
+        expected = expected.next
+        let text = environment.voice.announcement(of: record, state: catchUp.state, online: [], in: .delta)
+        if let text { texts.append(text) }
+      }
+    }
+    return expected == catchUp.head.next ? texts : nil
+  }
+
+  /// The journal is not where the clients left it: a commit was written after all, or somebody else wrote.
+  private func tellEveryoneTheState(of machine: Machine) {
+    var turn = Turn<Logic>(now: environment.time.now())
+    for (session, entry) in sessions.entries {
+      turn.say(sync(for: session, in: entry.dialect, of: machine, at: turn.now), to: entry.subscriber)
+    }
+    publish(turn)
+  }
+
+  // MARK: - Timers and snapshots
+
+  /// The timer in the store is a lower bound: it is moved only when the room wants to be woken earlier, so that an
+  /// order whose idle limit moves with each change does not write its timer with each change.
+  private func timerChange(to due: Timestamp?) -> TimerChange {
+    guard let due else { return armed == nil ? .keep : .clear }
+    if let armed, armed <= due { return .keep }
+    return .set(due)
+  }
+
+  private func keepTimer(of machine: Machine, after turn: Turn<Logic>) async {
+    guard turn.timerWasDue else { return }
+    let due = Logic.timerDue(machine.state)
+    guard due != armed else { return }
+    do throws(StoreError) {
+      if try await environment.store.setTimer(due, of: id, slot: slot, epoch: epoch) { armed = due }
+    } catch {
+      environment.logger.warning("timer not moved", metadata: ["room": "\(id)", "reason": "\(error.message)"])
+    }
+  }
+
+  private func saveSnapshotIfDue(of machine: Machine) {
+    let interval = Int64(environment.settings.snapshotInterval)
+    guard !isSavingSnapshot, machine.head.number - snapshotAt.number >= interval else { return }
+    isSavingSnapshot = true
+    let snapshot = RoomSnapshot(room: id, sequence: machine.head, text: machine.snapshot())
+    Task {
+      await self.save(snapshot)
+      self.isSavingSnapshot = false
+    }
+  }
+
+  private func save(_ snapshot: RoomSnapshot) async {
+    do throws(StoreError) {
+      if try await environment.store.saveSnapshot(snapshot, slot: slot, epoch: epoch) {
+        snapshotAt = max(snapshotAt, snapshot.sequence)
+        environment.metrics.snapshots.increment()
+      }
+    } catch {
+      environment.logger.warning("snapshot not saved", metadata: ["room": "\(id)", "reason": "\(error.message)"])
+    }
+  }
+
+  // MARK: - Ending
+
+  /// A room in which nothing ever happened and nobody is: a stranger looked in and left.
+  private func isVacant(_ machine: Machine) -> Bool { machine.head == .zero && sessions.isEmpty }
+
+  /// Leaves memory, if nothing has come in meanwhile; a stopping room leaves anyway.
+  private func retire(_ machine: Machine, isStopping: Bool) async -> Bool {
+    guard isStopping || mailbox.closeIfEmpty() else { return false }
+    if isStopping { refuseWaiting(.moved) }
+    if machine.head > snapshotAt {
+      await save(RoomSnapshot(room: id, sequence: machine.head, text: machine.snapshot()))
+    }
+    environment.retired(self)
+    return true
+  }
+
+  private func end(_ ending: RoomEnding) {
+    refuseWaiting(ending)
+    for subscriber in sessions.subscribers {
+      subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))
+    }
+    environment.retired(self)
+  }
+
+  /// Closes the mailbox and answers what was in it.
+  private func refuseWaiting(_ ending: RoomEnding) {
+    for mail in mailbox.close() {
+      switch mail {
+      case .request(.operation(let operation, let session, let isNamed), let subscriber):
+        let notice = RefusalNotice.storeUnavailable.naming(isNamed ? operation.id.value : nil)
+        let text = environment.voice.refusal(notice, now: environment.time.now())
+        subscriber.deliver(RoomOutput(epoch: epoch, items: [.direct(session, text)]))
+      case .request(.open, let subscriber):
+        subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))
+      case .read(let answer): answer(.unavailable)
+      case .request, .timer, .passivate, .stop: break
+      }
+    }
+  }
+}
+
+/// Why a room cannot be served.
+package enum RoomFault: Error {
+  case store(StoreError)
+  case unreadable(String)
+
+  package var message: String {
+    switch self {
+    case .store(let error): error.message
+    case .unreadable(let reason): "what the store has of the room cannot be read: \(reason)"
+    }
+  }
+}

@@ -1,0 +1,85 @@
+package import RoomCore
+
+/// One client connection, numbered by the process that holds its socket; no number is used twice.
+package struct SessionNumber: Hashable, Sendable, CustomStringConvertible {
+  package let number: UInt64
+
+  package init(_ number: UInt64) { self.number = number }
+
+  package var description: String { "session \(number)" }
+}
+
+/// What a connection asks of its room. The requests of one session arrive in the order in which they were made.
+package enum RoomRequest<Command: RoomCommand>: Sendable {
+  case open(SessionOpening)
+  case operation(Operation<Command>, session: SessionNumber, isNamed: Bool)
+  /// A message that is passed on to everybody in the room and kept nowhere.
+  case relay([UInt8], by: ParticipantID, session: SessionNumber)
+  /// The session lost messages on its way out and wants the whole state instead.
+  case resync(SessionNumber)
+  case close(SessionNumber)
+}
+
+package struct SessionOpening: Sendable {
+  package let session: SessionNumber
+  /// Whom the session acts for, if its token says so; else it becomes whoever its first accepted operation names.
+  package let participant: ParticipantID?
+  package let dialect: Dialect
+  /// The last position that the client has seen, if it wants to go on from there.
+  package let since: SequenceNumber?
+
+  package init(session: SessionNumber, participant: ParticipantID?, dialect: Dialect, since: SequenceNumber?) {
+    self.session = session
+    self.participant = participant
+    self.dialect = dialect
+    self.since = since
+  }
+}
+
+/// What a room has to say at once, in order. All of it was durable before it left the room.
+package struct RoomOutput: Sendable {
+  package enum Item: Sendable {
+    /// To every live session of its dialect.
+    case broadcast(at: SequenceNumber, full: [UInt8]?, delta: [UInt8]?)
+    /// To every live session of the delta dialect; kept nowhere.
+    case transient([UInt8])
+    case direct(SessionNumber, [UInt8])
+    /// The whole state at `head`. The session is live from here on. Nil text: nothing to tell yet.
+    case sync(SessionNumber, head: SequenceNumber, [UInt8]?)
+    /// Goes on from where the client was: the session is live from here on, but what comes for it has to wait until its
+    /// `history`, which is being read, went out.
+    case resuming(SessionNumber, head: SequenceNumber, [UInt8])
+    case history(SessionNumber, [[UInt8]])
+    /// The room does not serve any more; every session must open again, here or elsewhere.
+    case ended(RoomEnding)
+  }
+
+  package let epoch: Epoch
+  package let items: [Item]
+
+  package init(epoch: Epoch, items: [Item]) {
+    self.epoch = epoch
+    self.items = items
+  }
+}
+
+/// Why a room stopped serving.
+package enum RoomEnding: Sendable, Equatable {
+  /// The node stops, or another one owns the slot.
+  case moved
+  /// The room cannot be read from the store.
+  case unavailable
+}
+
+/// Where a room's output goes: one for each gateway that has sessions in it.
+package protocol RoomSubscriber: AnyObject, Sendable {
+  /// Called on the room's lane; must not block.
+  func deliver(_ output: RoomOutput)
+}
+
+/// Whether a request was taken.
+package enum Admission: Sendable, Equatable {
+  case taken
+  /// Too much is waiting.
+  case full
+}

@@ -1,0 +1,184 @@
+package import Logging
+import Metrics
+package import RoomCore
+package import Store
+import Synchronization
+
+/// The rooms of this node: makes one when it is asked for, and forgets it when it has left memory.
+///
+/// A room that nobody asks for costs nothing but its rows in the store.
+package final class RoomRegistry<Voice: RoomVoice>: Sendable {
+  package typealias Logic = Voice.Logic
+
+  private struct Warm {
+    let room: Room<Voice>
+    let task: Task<Void, Never>
+  }
+
+  private struct State {
+    var warm: [RoomID: Warm] = [:]
+    /// Rooms that were replaced while they were still saving their snapshot.
+    var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
+    var isStopping = false
+  }
+
+  private let state = Mutex(State())
+  private let store: any RoomStore
+  private let voice: Voice
+  private let settings: RoomSettings
+  private let time: any TimeSource
+  private let lanes: [any RoomLane]
+  private let ownership: SlotOwnership
+  private let context: @Sendable () -> Logic.Context
+  private let logger: Logger
+  private let metrics = RoomMetrics()
+  private let warmRooms = Gauge(label: "stonepot_rooms_warm")
+
+  /// - Parameter context: what the tenant says now; asked at each decision.
+  package init(
+    store: any RoomStore, voice: Voice, settings: RoomSettings, time: any TimeSource, lanes: [any RoomLane],
+    ownership: SlotOwnership, logger: Logger, context: @escaping @Sendable () -> Logic.Context
+  ) {
+    precondition(!lanes.isEmpty, "rooms need a lane to run on")
+    self.store = store
+    self.voice = voice
+    self.settings = settings
+    self.time = time
+    self.lanes = lanes
+    self.ownership = ownership
+    self.context = context
+    self.logger = logger
+  }
+
+  /// Hands a request to its room, loading the room if need be. Requests of one session keep their order.
+  package func send(
+    _ request: RoomRequest<Logic.Command>, to id: RoomID, from subscriber: any RoomSubscriber
+  ) -> Admission {
+    switch offer(.request(request, from: subscriber), to: id) {
+    case .taken: return .taken
+    case .full:
+      metrics.overloads.increment()
+      return .full
+    case .closed:
+      subscriber.deliver(RoomOutput(epoch: .zero, items: [.ended(.moved)]))
+      return .taken
+    }
+  }
+
+  /// The room's state, once, for whoever has no session in it.
+  package func read(_ id: RoomID) async -> RoomReading {
+    await withUnsafeContinuation { continuation in
+      switch offer(.read { continuation.resume(returning: $0) }, to: id) {
+      case .taken: break
+      case .full, .closed: continuation.resume(returning: .unavailable)
+      }
+    }
+  }
+
+  package var warmCount: Int { state.withLock { $0.warm.count } }
+
+  private func offer(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
+    var known: Room<Voice>?
+    while true {
+      guard let room = room(id, replacing: known) else { return .closed }
+      let offer = room.mailbox.offer(mail, now: time.now())
+      if offer != .closed { return offer }
+      known = room
+    }
+  }
+
+  /// The room in memory, or a new one. Nil: not served here.
+  ///
+  /// - Parameter closed: a room that took nothing any more; it may still be saving its snapshot, but all it ever
+  ///   committed is in the store, so that the next one can begin.
+  private func room(_ id: RoomID, replacing closed: Room<Voice>?) -> Room<Voice>? {
+    state.withLock { state in
+      if let warm = state.warm[id] {
+        if warm.room !== closed { return warm.room }
+        state.leaving[ObjectIdentifier(warm.room)] = warm.task
+      }
+      let slot = Slot(of: id)
+      guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { return nil }
+      let room = Room(id: id, epoch: epoch, lane: lanes[slot.number % lanes.count], environment: environment)
+      state.warm[id] = Warm(room: room, task: Task { await room.run() })
+      warmRooms.record(state.warm.count)
+      return room
+    }
+  }
+
+  private var environment: RoomEnvironment<Voice> {
+    RoomEnvironment(
+      store: store, voice: voice, settings: settings, time: time, context: context, logger: logger, metrics: metrics,
+      deposed: { [ownership] slot, epoch in ownership.lose(slot, at: epoch) },
+      retired: { [weak self] room in self?.forget(room) })
+  }
+
+  private func forget(_ room: Room<Voice>) {
+    state.withLock { state in
+      state.leaving[ObjectIdentifier(room)] = nil
+      if state.warm[room.id]?.room === room { state.warm[room.id] = nil }
+      warmRooms.record(state.warm.count)
+    }
+  }
+
+  /// Lets every room finish what it has taken, save a snapshot and leave. Nothing is served afterwards.
+  package func stop() async {
+    let (rooms, leaving) = state.withLock { state in
+      state.isStopping = true
+      return (Array(state.warm.values), Array(state.leaving.values))
+    }
+    for warm in rooms { _ = warm.room.mailbox.offer(.stop, now: time.now()) }
+    for warm in rooms { await warm.task.value }
+    for task in leaving { await task.value }
+  }
+}
+
+// MARK: - Housekeeping
+
+extension RoomRegistry {
+  /// Wakes rooms whose timer is due, lets idle rooms go, and trims the journal, until the task is cancelled.
+  package func keepHouse(clock: some Clock<Duration>) async {
+    var pass = 0
+    let passesPerTrim = 60
+    while !Task.isCancelled {
+      await wakeDueRooms()
+      letIdleRoomsGo()
+      if pass.isMultiple(of: passesPerTrim) { await trimJournal() }
+      pass += 1
+      do {
+        try await clock.sleep(for: settings.housekeepingInterval)
+      } catch {
+        return
+      }
+    }
+  }
+
+  /// One look for timers that are due; cold rooms are loaded for it.
+  package func wakeDueRooms() async {
+    do throws(StoreError) {
+      for id in try await store.dueTimers(at: time.now(), in: ownership.owned, limit: 256) {
+        _ = offer(.timer, to: id)
+      }
+    } catch {
+      logger.warning("due timers cannot be read", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  package func letIdleRoomsGo() {
+    let now = time.now()
+    let rooms = state.withLock { state in state.warm.values.map(\.room) }
+    for room in rooms where room.mailbox.lastUsed.advanced(by: settings.idleBeforePassivation) <= now {
+      _ = room.mailbox.offer(.passivate, now: now)
+    }
+  }
+
+  private func trimJournal() async {
+    let batch = 1000
+    do throws(StoreError) {
+      let before = time.now().advanced(by: .zero - settings.journalRetention)
+      while try await store.trimJournal(before: before, in: ownership.owned, limit: batch) == batch {}
+    } catch {
+      logger.warning("journal not trimmed", metadata: ["reason": "\(error.message)"])
+    }
+  }
+}

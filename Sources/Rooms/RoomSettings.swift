@@ -1,0 +1,23 @@
+/// How rooms are run. Every value has a bound for a reason; each comment says what moving it costs.
+package struct RoomSettings: Sendable {
+  /// Operations and relayed messages that may wait in a room's mailbox; one more is refused as `overloaded`. More
+  /// absorbs longer stalls of the disk, at about 300 bytes each; fewer tells clients sooner.
+  package var mailboxCapacity = 1024
+  /// Requests that one turn takes from the mailbox and commits together. More amortizes the commit; fewer lets the
+  /// first of them out sooner.
+  package var turnLimit = 128
+  /// Operations that a room remembers for its retries.
+  package var dedupCapacity = 512
+  /// Events after which a room saves a snapshot. More costs time when the room is loaded; fewer costs writes.
+  package var snapshotInterval = 256
+  /// Events that a client may be behind and still get one by one; beyond, it gets the state.
+  package var replayLimit = 1000
+  /// How long a room without sessions stays in memory. Longer spares loads, shorter spares memory.
+  package var idleBeforePassivation: Duration = .seconds(60)
+  /// How often due timers and idle rooms are looked for: the precision of deadlines.
+  package var housekeepingInterval: Duration = .seconds(1)
+  /// How long the journal is kept behind its snapshot, for clients that resume. At least 24 h are promised.
+  package var journalRetention: Duration = .seconds(24 * 3600)
+
+  package init() {}
+}

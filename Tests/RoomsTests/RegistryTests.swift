@@ -1,0 +1,401 @@
+import RoomCore
+import Rooms
+import Store
+import StoreTesting
+import Synchronization
+import Testing
+import Wire
+
+private let ward = room("ward")
+
+@Suite("The rooms of a node", .guarded)
+struct RegistryTests {
+  @Test("A room is loaded when it is asked for, saves a snapshot when it is idle, and is loaded from it")
+  func activation() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.add(1), "one") == "ack one 1")
+      #expect(house.registry.warmCount == 1)
+
+      // Not while somebody is there, however long nothing happens.
+      house.time.advance(by: house.settings.idleBeforePassivation * 2)
+      house.registry.letIdleRoomsGo()
+      #expect(await ann.ask(.look, "look") == "ack look 1")
+      #expect(house.registry.warmCount == 1)
+
+      // Not before its time.
+      ann.close()
+      house.time.advance(by: house.settings.idleBeforePassivation - .milliseconds(1))
+      house.registry.letIdleRoomsGo()
+      #expect(await house.registry.read(ward) == .state(Array("1 total=1 trace=1 members= online=".utf8)))
+      #expect(house.registry.warmCount == 1 && house.store.calls(at: .snapshot) == 0)
+
+      await house.passivate()
+      let stored = try await house.store.faults.load(ward)
+      #expect(stored?.snapshot?.sequence == SequenceNumber(1))
+      let loads = house.store.calls(at: .load)
+      #expect(await house.registry.read(ward) == .state(Array("1 total=1 trace=1 members= online=".utf8)))
+      #expect(house.store.calls(at: .load) == loads + 1)
+    }
+  }
+
+  @Test("A room in which nothing ever happened leaves at once")
+  func vacant() async throws {
+    try await withHouse { house in
+      let registry = house.registry
+      #expect(await registry.read(ward) == .empty)
+      await house.until { registry.warmCount == 0 }
+      let ann = await house.connect(ward)
+      #expect(ann.sights == [.sync(0, nil)])
+      #expect(registry.warmCount == 1)
+      ann.close()
+      await house.until { registry.warmCount == 0 }
+      #expect(house.store.calls(at: .snapshot) == 0)
+    }
+  }
+
+  @Test("Cold rooms cost nothing: thousands of them are not loaded")
+  func coldRooms() async throws {
+    try await withHouse { house in
+      let text: [UInt8] = JournalText.write([
+        Recorded(sequence: SequenceNumber(1), at: Timestamp(millis: 1), cause: nil, event: Counter.Event.added(7))
+      ])
+      let content = StoredRoom(
+        snapshot: nil,
+        journal: [
+          JournalRow(first: SequenceNumber(1), count: 1, epoch: Epoch(1), at: Timestamp(millis: 1), text: text)
+        ],
+        timer: nil)
+      let store = house.store
+      await withThrowingTaskGroup(of: Void.self) { group in
+        for number in 1...2000 {
+          group.addTask { try await store.importRoom(room("cold-\(number)"), content, timer: nil) }
+        }
+      }
+      try await house.restart()
+      house.registry.letIdleRoomsGo()
+      await house.registry.wakeDueRooms()
+      #expect(house.registry.warmCount == 0 && house.store.calls(at: .load) == 0)
+      #expect(await house.registry.read(room("cold-77")) == .state(Array("1 total=7 trace=7 members= online=".utf8)))
+      #expect(house.registry.warmCount == 1 && house.store.calls(at: .load) == 1)
+    }
+  }
+
+  @Test("A request that comes while a room saves its last snapshot goes to the next instance")
+  func replaced() async throws {
+    try await withHouse { house in
+      let registry = house.registry
+      let store = house.store
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.add(1), "one") == "ack one 1")
+      ann.close()
+      store.close(.snapshot)
+      house.time.advance(by: house.settings.idleBeforePassivation)
+      registry.letIdleRoomsGo()
+      await house.until { store.waiting(at: .snapshot) == 1 }
+
+      let next = await house.connect(ward)
+      #expect(next.position == 1)
+      #expect(await next.ask(.add(1), "one") == "ack one 1")
+      #expect(await next.ask(.add(2), "two") == "ack two 2")
+      #expect(registry.warmCount == 1)
+
+      // A node that stops waits for the one that is still saving, too.
+      let hasStopped = Mutex(false)
+      let stop = Task {
+        await registry.stop()
+        hasStopped.withLock { $0 = true }
+      }
+      await house.until { store.waiting(at: .snapshot) == 2 }
+      store.passLast(at: .snapshot)
+      await house.until { registry.warmCount == 0 }
+      for _ in 0..<200 { await Task.yield() }
+      #expect(!hasStopped.withLock { $0 })
+      store.open(.snapshot)
+      await stop.value
+      try await house.expectSnapshot(of: ward, at: 2)
+    }
+  }
+
+  @Test("No request is lost between rooms that leave and rooms that come")
+  func races() async throws {
+    try await withHouse(adjusted { $0.idleBeforePassivation = .zero }) { house in
+      let rooms = [room("a"), room("b"), room("c")]
+      let each = 60
+      let registry = house.registry
+      let isDone = Atomic<Bool>(false)
+      let passes = Task {
+        while !isDone.load(ordering: .relaxed) {
+          registry.letIdleRoomsGo()
+          await Task.yield()
+        }
+      }
+      await withTaskGroup(of: Void.self) { group in
+        for (index, id) in rooms.enumerated() {
+          for sender in 0..<2 {
+            group.addTask {
+              for number in 1...each {
+                // Now as a visitor that comes and goes, now as one without a session.
+                let client = house.client(id)
+                if number.isMultiple(of: 3) { client.open() } else { house.listener.expect(client.session, in: .delta) }
+                let name = "\(index).\(sender).\(number)"
+                let answer = await client.ask(.add(1), by: "p\(sender)", name)
+                #expect(answer.hasPrefix("ack"))
+                if number.isMultiple(of: 3) { client.close() }
+                if number.isMultiple(of: 5) { #expect(await registry.read(id) != .unavailable) }
+              }
+            }
+          }
+        }
+      }
+      isDone.store(true, ordering: .relaxed)
+      await passes.value
+      for id in rooms { try await house.expectJournal(of: id, count: 2 * each) }
+      registry.letIdleRoomsGo()
+      await house.until { registry.warmCount == 0 }
+      #expect(house.store.calls(at: .load) > rooms.count, "no room ever left, so nothing was proved")
+    }
+  }
+
+  @Test("stop() finishes what was taken and saves snapshots; who comes later is told to go elsewhere")
+  func stop() async throws {
+    try await withHouse(adjusted { $0.turnLimit = 2 }) { house in
+      let registry = house.registry
+      let ann = await house.connect(ward)
+      house.store.faults.behaviour = .hold
+      for number in 1...7 { ann.send(.add(1), "\(number)") }
+      async let reading = registry.read(ward)
+      await house.untilHeld()
+      let stop = Task { await registry.stop() }
+      house.store.faults.behaviour = .pass
+      await stop.value
+      #expect(ann.directs == (1...7).map { "ack \($0) \($0)" })
+      _ = await reading
+      #expect(registry.warmCount == 0)
+      try await house.expectSnapshot(of: ward, at: 7)
+
+      let late = house.client(ward)
+      late.open()
+      #expect(late.sights == [.ended(.moved)])
+      #expect(ann.send(.add(1), "late") == .taken)
+      #expect(await registry.read(ward) == .unavailable)
+      #expect(registry.warmCount == 0)
+    }
+  }
+
+  @Test("What reaches a stopping room behind the end is refused and may be retried")
+  func stopRefusesTheRest() async throws {
+    try await withHouse(adjusted { $0.turnLimit = 1 }) { house in
+      let registry = house.registry
+      let ann = await house.connect(ward)
+      house.store.faults.behaviour = .hold
+      ann.send(.add(1), "one")
+      await house.untilHeld()
+      let stop = Task { await registry.stop() }
+      // Whether these come before the stop or behind it is left to chance; each way has its answer.
+      let late = house.client(ward)
+      late.open()
+      ann.send(.add(2), "two")
+      async let reading = registry.read(ward)
+      house.store.faults.behaviour = .pass
+      await stop.value
+      _ = await reading
+      await late.sees { $0.isSync || $0.ending == .moved }
+      let answers = ann.answers(to: "two")
+      #expect(answers == ["retry two store_unavailable"] || answers == ["ack two 2"])
+    }
+  }
+
+  @Test("A slot that is not owned is not served")
+  func notOwned() async throws {
+    try await withHouse { house in
+      house.ownership.lose([Slot(of: ward)])
+      let ann = house.client(ward)
+      ann.open()
+      #expect(ann.sights == [.ended(.moved)])
+      #expect(await house.registry.read(ward) == .unavailable)
+      #expect(house.store.calls(at: .load) == 0)
+    }
+  }
+
+  @Test("One more operation than the mailbox holds is refused as full, and sessions still open and close")
+  func overload() async throws {
+    try await withHouse(adjusted { $0.mailboxCapacity = 3 }) { house in
+      let ann = await house.connect(ward)
+      house.store.faults.behaviour = .hold
+      ann.send(.add(1), "1")
+      await house.untilHeld()
+      #expect((2...4).map { ann.send(.add(1), "\($0)") } == [.taken, .taken, .taken])
+      #expect(ann.send(.add(1), "5") == .full)
+      #expect(ann.send(.relay([], by: ParticipantID("ann"), session: ann.session)) == .full)
+      let late = house.client(ward)
+      late.open()
+      #expect(ann.send(.add(1), "6") == .full)
+      house.store.faults.behaviour = .pass
+      await late.sees { $0.isSync }
+      #expect(late.position == 4)
+      #expect(await ann.ask(.add(1), "5") == "ack 5 5")
+    }
+  }
+
+  @Test("Another room never notices")
+  func otherRooms() async throws {
+    try await withHouse { house in
+      let broken = await house.connect(room("broken"))
+      let sound = await house.connect(room("sound"))
+      house.store.faults.behaviour = .hold
+      broken.send(.add(1), "one")
+      await house.untilHeld()
+      house.store.plan(.pass)
+      sound.send(.add(1), "one")
+      await house.untilHeld(2)
+      house.store.faults.releaseOne(as: .answer(.failed(.unavailable("broken for the test"))))
+      house.store.faults.releaseOne()
+      await sound.sees { $0.direct == "ack one 1" }
+      await broken.sees { $0.direct == "retry one store_unavailable" }
+      house.store.faults.behaviour = .pass
+    }
+  }
+}
+
+@Suite("Timers", .guarded)
+struct TimerTests {
+  /// The first answer may belong to the turn that a timer is in; when the second comes, that turn is over.
+  private func finishTurn(of client: Client) async {
+    #expect(await client.ask(.look, "look").hasPrefix("ack"))
+    #expect(await client.ask(.look, "look").hasPrefix("ack"))
+  }
+
+  @Test("A timer that is due wakes a cold room, also after a restart, and is cleared with the room's end")
+  func coldRoom() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.setIdle(600_000), "idle") == "ack idle 1")
+      ann.close()
+      try await house.restart()
+      let registry = house.registry
+      await registry.wakeDueRooms()
+      #expect(registry.warmCount == 0)
+      house.time.advance(by: .seconds(600))
+      await registry.wakeDueRooms()
+      #expect(registry.warmCount == 1)
+      let late = await house.connect(ward)
+      await late.sees(upTo: 2)
+      try await house.expectJournal(of: ward, count: 2)
+      let journal = try await house.journal(ward)
+      #expect(journal.last?.event == .ended && journal.last?.cause == nil)
+      try await house.expectTimer(of: ward, at: nil)
+      let due = try await house.store.faults.dueTimers(
+        at: Timestamp(millis: .max), in: house.ownership.owned, limit: 9)
+      #expect(due.isEmpty)
+    }
+  }
+
+  @Test("A timer is moved only when it fires too early, and then once")
+  func lazilyMoved() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.setIdle(1000), "idle") == "ack idle 1")
+      let armed = try await house.store.faults.load(ward)?.timer
+      house.time.advance(by: .milliseconds(900))
+      #expect(await ann.ask(.add(1), "one") == "ack one 2")
+      try await house.expectTimer(of: ward, at: armed)
+      #expect(house.store.calls(at: .timer) == 0)
+
+      // Due by the store's word, not by the room's.
+      house.time.advance(by: .milliseconds(200))
+      await house.registry.wakeDueRooms()
+      await finishTurn(of: ann)
+      try await house.expectTimer(of: ward, at: armed?.advanced(by: .milliseconds(900)))
+      #expect(house.store.calls(at: .timer) == 1)
+      await house.registry.wakeDueRooms()
+      await finishTurn(of: ann)
+      #expect(house.store.calls(at: .timer) == 1)
+
+      house.time.advance(by: .milliseconds(800))
+      await house.registry.wakeDueRooms()
+      await ann.sees(upTo: 3)
+      #expect(ann.changes.last == "3 ended by the room")
+    }
+  }
+
+  @Test("A room that wants to be woken earlier moves its timer with the event")
+  func movedEarlier() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.setIdle(10_000), "late") == "ack late 1")
+      #expect(await ann.ask(.setIdle(1000), "early") == "ack early 2")
+      try await house.expectTimer(of: ward, at: house.time.now().advanced(by: .seconds(1)))
+      #expect(await ann.ask(.end, "end") == "ack end 3")
+      try await house.expectTimer(of: ward, at: nil)
+      #expect(house.store.calls(at: .timer) == 0)
+    }
+  }
+
+  @Test("A timer that could not be moved is found due again")
+  func notMoved() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.setIdle(1000), "idle") == "ack idle 1")
+      house.time.advance(by: .milliseconds(900))
+      #expect(await ann.ask(.add(1), "one") == "ack one 2")
+      house.time.advance(by: .milliseconds(200))
+      house.store.faults.writeError = .unavailable("broken for the test")
+      await house.registry.wakeDueRooms()
+      await finishTurn(of: ann)
+      house.store.faults.writeError = nil
+      await house.registry.wakeDueRooms()
+      await finishTurn(of: ann)
+      try await house.expectTimer(of: ward, at: house.time.now().advanced(by: .milliseconds(800)))
+    }
+  }
+}
+
+@Suite("Snapshots", .guarded)
+struct SnapshotTests {
+  @Test("A room saves a snapshot after the interval, beside its turns, and is loaded from it and the journal beyond")
+  func interval() async throws {
+    try await withHouse(adjusted { $0.snapshotInterval = 5 }) { house in
+      let store = house.store
+      let ann = await house.connect(ward)
+      store.close(.snapshot)
+      for number in 1...7 { #expect(await ann.ask(.add(Int64(number)), "\(number)") == "ack \(number) \(number)") }
+      #expect(store.waiting(at: .snapshot) == 1)
+      store.open(.snapshot)
+      await house.drain()
+      await house.until { store.calls(at: .snapshot) == 1 }
+      var saved = try await store.faults.load(ward)?.snapshot?.sequence
+      while saved == nil { saved = try await store.faults.load(ward)?.snapshot?.sequence }
+      #expect(saved == SequenceNumber(5))
+
+      // As after a crash: the snapshot at 5, and the journal beyond it.
+      let stored = try await store.faults.load(ward)
+      #expect(stored?.journal.map(\.last) == [SequenceNumber(6), SequenceNumber(7)])
+      try await house.start()
+      let trace = (1...7).reduce(Int64(0)) { $0 * 31 + Int64($1) & 0xFFFF_FFFF }
+      let text = "7 total=28 trace=\(trace) members= online="
+      #expect(await house.registry.read(ward) == .state(Array(text.utf8)))
+      let later = await house.connect(ward)
+      #expect(await later.ask(.add(3), "3") == "ack 3 3")
+      #expect(await later.ask(.add(7), "7") == "ack 7 7")
+    }
+  }
+
+  @Test("A snapshot that cannot be saved is tried again, and harms nobody")
+  func notSaved() async throws {
+    try await withHouse(adjusted { $0.snapshotInterval = 2 }) { house in
+      let store = house.store
+      let ann = await house.connect(ward)
+      store.faults.writeError = .unavailable("broken for the test")
+      for number in 1...3 { #expect(await ann.ask(.add(1), "\(number)") == "ack \(number) \(number)") }
+      await house.until { store.calls(at: .snapshot) >= 1 }
+      await house.drain()
+      store.faults.writeError = nil
+      let calls = store.calls(at: .snapshot)
+      for number in 4...6 { #expect(await ann.ask(.add(1), "\(number)") == "ack \(number) \(number)") }
+      await house.until { store.calls(at: .snapshot) > calls }
+      try await house.restart()
+      try await house.expectSnapshot(of: ward, at: 6)
+    }
+  }
+}
