@@ -1,0 +1,21 @@
+package import NIOCore
+import Rooms
+import Store
+
+/// An event loop as the lane of rooms: their jobs run between its reads and writes, on its thread.
+package final class EventLoopLane: RoomLane {
+  private let loop: any EventLoop
+
+  package init(_ loop: any EventLoop) { self.loop = loop }
+
+  package func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    loop.execute { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+  }
+
+  package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+  package func checkIsolated() { loop.preconditionInEventLoop() }
+
+  package func post(_ work: @escaping @Sendable () -> Void) { loop.execute(work) }
+}

@@ -1,0 +1,77 @@
+import Hummingbird
+import HummingbirdCore
+package import Link
+package import Logging
+package import NIOCore
+package import Ordering
+package import Rooms
+
+/// The client face of a node: HTTP and WebSocket on one port.
+///
+/// Knows rooms only through its link. Runs until the task is cancelled or the service group shuts down gracefully; then
+/// call `drain` before, so that the clients hear why.
+package struct Gateway: Sendable {
+  private let hub: SessionHub
+  private let settings: GatewaySettings
+  private let logger: Logger
+  private let group: any EventLoopGroup
+  private let limits: ConnectionLimits
+  private let routes: Routes
+
+  /// - Parameters:
+  ///   - group: the loops that the connections run on.
+  ///   - history: the store's history id; a `since` from another one is worth nothing.
+  ///   - operationPrefix: tells the operations that this gateway names from those of every other gateway and every
+  ///     other life of this one.
+  ///   - isReady: whether the store takes writes.
+  package init(
+    settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup, history: String,
+    operationPrefix: String, time: any TimeSource, metrics: PrometheusRegistry, logger: Logger,
+    isReady: @escaping @Sendable () async -> Bool
+  ) async throws {
+    var loops: [LoopHandle] = []
+    for loop in group.makeIterator() {
+      loops.append(try await loop.submit { LoopHandle(onLoop: loop) }.get())
+    }
+    let counters = GatewayMetrics()
+    hub = SessionHub(
+      loops: loops, link: link, settings: settings, time: time, history: history, operationPrefix: operationPrefix,
+      metrics: counters)
+    limits = ConnectionLimits(settings: settings, metrics: counters)
+    routes = Routes(hub: hub, metrics: metrics, isReady: isReady)
+    self.settings = settings
+    self.logger = logger
+    self.group = group
+  }
+
+  /// Serves until the service group shuts down.
+  ///
+  /// - Parameter onListening: called with the port once connections are taken.
+  package func run(onListening: @escaping @Sendable (Int) async -> Void) async throws {
+    let (hub, limits) = (hub, limits)
+    let application = Application(
+      responder: routes.responder(),
+      server: HTTPServerBuilder { responder in GatewayChannel(responder: responder, hub: hub, limits: limits) },
+      configuration: ApplicationConfiguration(
+        address: .hostname(settings.host, port: settings.port), serverName: "stonepot", backlog: 4096),
+      onServerRunning: { channel in await onListening(channel.localAddress?.port ?? 0) },
+      eventLoopGroupProvider: .shared(group), logger: logger)
+    let sweeps = scheduleSweeps()
+    defer { for sweep in sweeps { sweep.cancel() } }
+    try await application.run()
+  }
+
+  /// Refuses new sessions and reports not to be ready.
+  package func beginDraining() { hub.beginStopping() }
+
+  /// Closes every WebSocket with 1012, so that its client comes back.
+  package func closeSessions() { hub.closeAll() }
+
+  private func scheduleSweeps() -> [RepeatedTask] {
+    hub.loops.map { handle in
+      handle.loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+        handle.run { context in context.sweep(now: .now()) }
+      }
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/// What a gateway bears from its clients. Every value is a bound; each comment says what moving it costs.
+package struct GatewaySettings: Sendable {
+  package var host = "127.0.0.1"
+  package var port = 1999
+  /// The largest message of a client, in bytes. A dish with its customization takes a few hundred.
+  package var maxMessageBytes = 64 * 1024
+  /// The largest message on the echo endpoint, in bytes.
+  package var maxEchoBytes = 16 * 1024 * 1024
+  /// Messages that a connection may send at once, and how many more each second. `messagesPerSecond` 0 takes the limit
+  /// away. A burst of several hundred is what clients send that were offline for a while.
+  package var messageBurst = 500
+  package var messagesPerSecond = 100
+  /// Messages over the limit after which a connection is closed instead of told.
+  package var rateStrikes = 1000
+  /// Connections that one address may hold; nil: any number. A household behind one address needs a few, a load
+  /// balancer in front of the gateway all of them.
+  package var connectionsPerAddress: Int? = 256
+  /// Connections that the gateway holds at all.
+  package var maxConnections = 50_000
+  /// Bytes that may wait for a client. Above, it gets no more changes but one fresh state when it has caught up.
+  package var outboxBytes = 256 * 1024
+  /// Changes that may wait for a resuming client until what it missed has been read; beyond, it gets the state instead.
+  package var resumeBacklog = 1000
+  /// How long a client may take to catch up before it is cut.
+  package var lagLimit: Duration = .seconds(30)
+  /// How long a connection may be silent before it is pinged.
+  package var pingAfter: Duration = .seconds(20)
+  /// How long it may then stay silent before it is cut.
+  package var pongWithin: Duration = .seconds(20)
+  /// How long the peer may take to answer a close.
+  package var closeWithin: Duration = .seconds(5)
+  /// How long a new connection may take to send its first request's head.
+  package var firstRequestWithin: Duration = .seconds(10)
+  /// How long an HTTP connection may lie idle.
+  package var idleHTTP: Duration = .seconds(60)
+  /// Origins that may open a WebSocket; empty: any. Requests without an `Origin` do not come from a browser.
+  package var allowedOrigins: Set<String> = []
+  /// Serves a plain echo beside the rooms, for conformance suites.
+  package var servesEcho = false
+  /// Checks tokens; nil: everybody is who they say they are.
+  package var tokens: RoomTokens?
+
+  package init() {}
+}

@@ -1,0 +1,57 @@
+import Foundation
+import RoomCore
+import Wire
+
+/// The paths that lead to a room. All of the product's parties are one and the same; `echo` is a conformance endpoint.
+enum RoomRoute: Equatable {
+  case room(RoomID)
+  case echo
+
+  /// What may stand behind `/parties/`; all lead to the same rooms.
+  private static let parties: Set<String> = ["collaborative_order", "main"]
+
+  /// - Parameter path: without the query; may have more segments behind the room, which clients may use as they like.
+  init?(path: Substring, servesEcho: Bool) {
+    let segments = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard segments.count >= 3, segments[0].isEmpty else { return nil }
+    let name: Substring
+    switch (String(segments[1]), String(segments[2])) {
+    case ("parties", "echo") where servesEcho && segments.count >= 4:
+      self = .echo
+      return
+    case ("parties", let party) where Self.parties.contains(party) && segments.count >= 4: name = segments[3]
+    case ("party", "main") where segments.count >= 4: name = segments[3]
+    case ("party", _) where segments.count == 3: name = segments[2]
+    default: return nil
+    }
+    guard let decoded = String(name).removingPercentEncoding, let room = RoomID(decoded) else { return nil }
+    self = .room(room)
+  }
+}
+
+/// What is behind the `?` of a request's target.
+struct Query {
+  private let values: [String: String]
+
+  /// The first of several values of one name counts.
+  init(_ text: Substring) {
+    var values: [String: String] = [:]
+    for pair in text.split(separator: "&") {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      guard let name = parts[0].removingPercentEncoding else { continue }
+      let value = parts.count > 1 ? parts[1].replacing("+", with: " ").removingPercentEncoding : ""
+      if let value, values[name] == nil { values[name] = value }
+    }
+    self.values = values
+  }
+
+  subscript(name: String) -> String? { values[name] }
+}
+
+/// What is known of a client when its WebSocket opens.
+struct RoomEntry: Sendable {
+  let room: RoomID
+  let dialect: Dialect
+  let since: SequenceNumber?
+  let identity: TokenIdentity?
+}

@@ -1,0 +1,141 @@
+package import CoreMetrics
+import Synchronization
+
+/// A backend for swift-metrics that keeps every metric in memory and renders them all in the Prometheus text format,
+/// version 0.0.4.
+///
+/// Timers and recorders become summaries of count and sum: quantiles are the load generator's business.
+package final class PrometheusRegistry: MetricsFactory {
+  private struct Key: Hashable, Comparable {
+    let label: String
+    let dimensions: String
+
+    static func < (left: Key, right: Key) -> Bool {
+      (left.label, left.dimensions) < (right.label, right.dimensions)
+    }
+  }
+
+  private struct Metrics {
+    var counters: [Key: CounterCell] = [:]
+    var meters: [Key: MeterCell] = [:]
+    var summaries: [Key: SummaryCell] = [:]
+  }
+
+  private let metrics = Mutex(Metrics())
+
+  package init() {}
+
+  /// Every metric with its present value, in the order of their names.
+  package func render() -> String {
+    let metrics = metrics.withLock { $0 }
+    var text = ""
+    var described: Set<String> = []
+    func line(_ key: Key, suffix: String = "", kind: String, _ value: String) {
+      if described.insert(key.label).inserted { text += "# TYPE \(key.label) \(kind)\n" }
+      text += "\(key.label)\(suffix)\(key.dimensions) \(value)\n"
+    }
+    for (key, cell) in metrics.counters.sorted(by: { $0.key < $1.key }) {
+      line(key, kind: "counter", "\(cell.value.load(ordering: .relaxed))")
+    }
+    for (key, cell) in metrics.meters.sorted(by: { $0.key < $1.key }) { line(key, kind: "gauge", "\(cell.value)") }
+    for (key, cell) in metrics.summaries.sorted(by: { $0.key < $1.key }) {
+      let summary = cell.summary
+      line(key, suffix: "_count", kind: "summary", "\(summary.count)")
+      line(key, suffix: "_sum", kind: "summary", "\(summary.sum)")
+    }
+    return text
+  }
+
+  // MARK: - MetricsFactory
+
+  package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+    cell(label, dimensions, in: \.counters) { CounterCell() }
+  }
+
+  package func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
+    cell(label, dimensions, in: \.meters) { MeterCell() }
+  }
+
+  package func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
+    guard aggregate else { return cell(label, dimensions, in: \.meters) { MeterCell() } }
+    return cell(label, dimensions, in: \.summaries) { SummaryCell() }
+  }
+
+  package func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
+    cell(label, dimensions, in: \.summaries) { SummaryCell() }
+  }
+
+  // A metric lives as long as the process: forgetting one would make its counter start over.
+  package func destroyCounter(_ handler: any CounterHandler) {}
+  package func destroyMeter(_ handler: any MeterHandler) {}
+  package func destroyRecorder(_ handler: any RecorderHandler) {}
+  package func destroyTimer(_ handler: any TimerHandler) {}
+
+  private func cell<Cell: AnyObject & Sendable>(
+    _ label: String, _ dimensions: [(String, String)], in cells: any WritableKeyPath<Metrics, [Key: Cell]> & Sendable,
+    make: () -> Cell
+  ) -> Cell {
+    let key = Key(label: Self.name(label), dimensions: Self.render(dimensions))
+    return metrics.withLock { metrics in
+      if let cell = metrics[keyPath: cells][key] { return cell }
+      let cell = make()
+      metrics[keyPath: cells][key] = cell
+      return cell
+    }
+  }
+
+  /// Letters, digits, `_` and `:` only.
+  private static func name(_ label: String) -> String {
+    String(label.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == ":") ? $0 : "_" })
+  }
+
+  private static func render(_ dimensions: [(String, String)]) -> String {
+    guard !dimensions.isEmpty else { return "" }
+    let pairs = dimensions.map { name, value in
+      let escaped = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+      return "\(Self.name(name))=\"\(escaped)\""
+    }
+    return "{\(pairs.joined(separator: ","))}"
+  }
+}
+
+private final class CounterCell: CounterHandler {
+  let value = Atomic<Int64>(0)
+
+  func increment(by amount: Int64) { value.wrappingAdd(amount, ordering: .relaxed) }
+  func reset() { value.store(0, ordering: .relaxed) }
+}
+
+private final class MeterCell: MeterHandler, RecorderHandler {
+  private let state = Mutex(0.0)
+
+  var value: Double { state.withLock { $0 } }
+
+  func set(_ value: Int64) { set(Double(value)) }
+  func set(_ value: Double) { state.withLock { $0 = value } }
+  func increment(by amount: Double) { state.withLock { $0 += amount } }
+  func decrement(by amount: Double) { state.withLock { $0 -= amount } }
+  func record(_ value: Int64) { set(Double(value)) }
+  func record(_ value: Double) { set(value) }
+}
+
+private final class SummaryCell: TimerHandler, RecorderHandler {
+  struct Summary {
+    var count: Int64 = 0
+    var sum = 0.0
+  }
+
+  private let state = Mutex(Summary())
+
+  var summary: Summary { state.withLock { $0 } }
+
+  /// In seconds, as Prometheus wants its durations.
+  func recordNanoseconds(_ duration: Int64) { record(Double(duration) / 1e9) }
+  func record(_ value: Int64) { record(Double(value)) }
+  func record(_ value: Double) {
+    state.withLock { summary in
+      summary.count += 1
+      summary.sum += value
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import NIOCore
+import NIOWebSocket
+
+/// Sends every message back as it came, for conformance suites: the same stack as the rooms', with nothing behind it.
+final class EchoApplication: WebSocketApplication {
+  private var connection: WebSocketConnection?
+
+  func opened(_ connection: WebSocketConnection) { self.connection = connection }
+
+  func received(_ opcode: WebSocketOpcode, _ message: ByteBuffer) {
+    guard let connection else { return }
+    if opcode == .text, String(validating: message.readableBytesView, as: UTF8.self) == nil {
+      connection.close(.dataInconsistentWithMessage, reason: "text must be UTF-8")
+      return
+    }
+    connection.send(Frames.frame(opcode, message, allocator: connection.allocator))
+  }
+
+  func drained() {}
+  func closed() { connection = nil }
+  func sweep(now: NIODeadline) {}
+}

@@ -1,0 +1,260 @@
+import CoreMetrics
+import Link
+import NIOCore
+import NIOWebSocket
+import Ordering
+import RoomCore
+import Rooms
+import Wire
+
+/// One client in one room: its messages become requests, what the room says becomes frames, in order.
+final class RoomSession: WebSocketApplication {
+  /// What the client gets of the room's changes.
+  private enum Feed {
+    /// Nothing, until the room has told it where it stands.
+    case waiting
+    case live
+    /// Changes wait until the client has what it missed.
+    case resuming([ByteBuffer])
+    /// The client is too slow: changes are left out until it has drained and gets the state instead.
+    case lagging(since: NIODeadline)
+  }
+
+  let room: RoomID
+  let number: SessionNumber
+  private let entry: RoomEntry
+  private let hub: SessionHub
+  private var audience: Audience?
+  private let loopIndex: Int
+  private var connection: WebSocketConnection?
+  private var feed = Feed.waiting
+  /// The last position that went out to the client.
+  private var seen = SequenceNumber.zero
+  /// The last position that goes out when the missed changes do.
+  private var backlogSeen = SequenceNumber.zero
+  private var operationCount = 0
+  private var bucket: TokenBucket
+  private var strikes = 0
+
+  init(entry: RoomEntry, hub: SessionHub, loopIndex: Int) {
+    self.entry = entry
+    self.hub = hub
+    self.loopIndex = loopIndex
+    room = entry.room
+    number = hub.newSession()
+    bucket = TokenBucket(
+      burst: hub.settings.messageBurst, perSecond: hub.settings.messagesPerSecond,
+      now: NIODeadline.now().uptimeNanoseconds)
+  }
+
+  private var loopContext: LoopContext { hub.loops[loopIndex].onLoop }
+
+  // MARK: - Socket
+
+  func opened(_ connection: WebSocketConnection) {
+    self.connection = connection
+    audience = hub.enter(room, loopAt: loopIndex)
+    hub.metrics.sessions.increment()
+    loopContext.add(self)
+    send(
+      .open(
+        SessionOpening(
+          session: number, participant: entry.identity?.participant, dialect: entry.dialect, since: entry.since)))
+  }
+
+  func received(_ opcode: WebSocketOpcode, _ message: ByteBuffer) {
+    hub.metrics.messagesReceived.increment()
+    guard bucket.take(now: NIODeadline.now().uptimeNanoseconds) else { return strike() }
+    guard opcode == .text else {
+      return refuse(RefusalNotice(code: "invalid_json", message: "messages are text, not binary"))
+    }
+    do throws(WireError) {
+      let message = try message.withUnsafeReadableBytesTyped { text throws(WireError) in
+        try ClientMessage.decode(text)
+      }
+      handle(message)
+    } catch {
+      if error.code == .invalidJSON, String(validating: message.readableBytesView, as: UTF8.self) == nil {
+        connection?.close(.dataInconsistentWithMessage, reason: "text must be UTF-8")
+      } else {
+        refuse(RefusalNotice(code: error.code.rawValue, message: error.message, operation: error.opId))
+      }
+    }
+  }
+
+  func drained() {
+    guard case .lagging = feed else { return }
+    feed = .waiting
+    send(.resync(number))
+  }
+
+  func sweep(now: NIODeadline) {
+    if case .lagging(let since) = feed, now >= since + TimeAmount(hub.settings.lagLimit) {
+      hub.metrics.slowConsumers.increment()
+      connection?.close(.tryAgainLater, reason: "the client does not keep up")
+    }
+  }
+
+  func closed() {
+    connection = nil
+    loopContext.remove(self)
+    send(.close(number))
+    if let audience { hub.leave(room, audience, loopAt: loopIndex) }
+    audience = nil
+    hub.metrics.sessions.decrement()
+  }
+
+  // MARK: - Client to room
+
+  private func handle(_ message: ClientMessage) {
+    switch message.body {
+    case .operation(let command):
+      guard let command = admitted(command) else {
+        return refuse(
+          RefusalNotice(code: "wrong_tenant", message: "the token is for another tenant", operation: message.opId))
+      }
+      if let identity = entry.identity, identity.participant != message.participant {
+        let refusal = Refusal<OrderRejection>.identityMismatch
+        return refuse(RefusalNotice(code: refusal.code, message: refusal.message, operation: message.opId))
+      }
+      operationCount += 1
+      let name = message.opId ?? "\(hub.operationPrefix).\(number.number).\(operationCount)"
+      let operation = Operation(
+        id: OperationID(participant: message.participant, value: name), after: after(of: message), command: command)
+      if send(.operation(operation, session: number, isNamed: message.opId != nil)) == .full {
+        refuse(RefusalNotice.overloaded.naming(message.opId))
+      }
+    case .speaking(let isSpeaking):
+      let text = ServerMessage.speaking(message.participant, isSpeaking: isSpeaking, now: hub.time.now())
+      send(.relay(text, by: message.participant, session: number))
+    }
+  }
+
+  /// A name that was made here a moment ago has never been used: such an operation cannot be too old.
+  private func after(of message: ClientMessage) -> SequenceNumber {
+    message.after ?? (message.opId == nil ? SequenceNumber(.max) : seen)
+  }
+
+  private func admitted(_ command: OrderCommand) -> OrderCommand? {
+    guard let identity = entry.identity else { return command }
+    return identity.admit(command)
+  }
+
+  @discardableResult
+  private func send(_ request: RoomRequest<OrderCommand>) -> Admission {
+    guard let audience else { preconditionFailure("\(number) has a request before it was opened or after its end") }
+    return hub.link.send(request, to: room, from: audience)
+  }
+
+  /// A message over the rate limit. It is told a while, then cut.
+  private func strike() {
+    strikes += 1
+    hub.metrics.rateLimited.increment()
+    if strikes > hub.settings.rateStrikes {
+      connection?.close(.policyViolation, reason: "too many messages")
+    } else {
+      refuse(
+        RefusalNotice(
+          code: "rate_limited", message: "at most \(hub.settings.messagesPerSecond) messages a second",
+          isRetryable: true))
+    }
+  }
+
+  private func refuse(_ notice: RefusalNotice) {
+    guard let connection else { return }
+    let text = ServerMessage.error(
+      code: notice.code, message: notice.message, opId: notice.operation, isRetryable: notice.isRetryable,
+      now: hub.time.now())
+    connection.send(Frames.text(text, allocator: connection.allocator))
+  }
+
+  // MARK: - Room to client
+
+  func deliverChange(at sequence: SequenceNumber, full: ByteBuffer?, delta: ByteBuffer?) {
+    guard let connection else { return }
+    guard let frame = entry.dialect == .full ? full : delta else {
+      if case .live = feed { seen = sequence }
+      return
+    }
+    switch feed {
+    case .waiting, .lagging: return
+    case .resuming(var frames):
+      feed = .waiting
+      guard frames.count < hub.settings.resumeBacklog else {
+        send(.resync(number))
+        return
+      }
+      frames.append(frame)
+      feed = .resuming(frames)
+      backlogSeen = sequence
+    case .live:
+      guard connection.isWritable else {
+        lag()
+        return
+      }
+      connection.send(frame)
+      seen = sequence
+    }
+  }
+
+  /// From here on the client gets nothing but the state, once it has drained.
+  private func lag() {
+    if case .lagging = feed { return }
+    feed = .lagging(since: .now())
+    hub.metrics.lags.increment()
+  }
+
+  func deliverTransient(_ frame: ByteBuffer) {
+    guard entry.dialect == .delta, let connection else { return }
+    switch feed {
+    case .waiting, .lagging: return
+    case .resuming(var frames):
+      feed = .waiting
+      frames.append(frame)
+      feed = .resuming(frames)
+    case .live: if connection.isWritable { connection.send(frame) } else { lag() }
+    }
+  }
+
+  /// Answers to the client's own operations are not left out: their number is bounded by what it sends.
+  func deliverDirect(_ frame: ByteBuffer) { connection?.send(frame) }
+
+  func deliverState(_ frame: ByteBuffer?, at head: SequenceNumber) {
+    guard let connection else { return }
+    guard connection.isWritable else { return lag() }
+    if let frame { connection.send(frame) }
+    seen = head
+    feed = .live
+  }
+
+  func beginResuming(_ frame: ByteBuffer, through head: SequenceNumber) {
+    connection?.send(frame)
+    seen = entry.since ?? .zero
+    backlogSeen = head
+    feed = .resuming([])
+  }
+
+  func finishResuming(_ missed: [ByteBuffer]) {
+    guard case .resuming(let since) = feed else { return }
+    for frame in missed + since { connection?.send(frame) }
+    seen = max(seen, backlogSeen)
+    feed = .live
+  }
+
+  func end(_ ending: RoomEnding) {
+    switch ending {
+    case .moved: connection?.close(.serviceRestart, reason: "the room moves; reconnect")
+    case .unavailable: connection?.close(.tryAgainLater, reason: "the room cannot be read now")
+    }
+  }
+}
+
+extension ByteBuffer {
+  /// `withUnsafeReadableBytes` that keeps the type of the error.
+  fileprivate func withUnsafeReadableBytesTyped<Value>(
+    _ body: (UnsafeRawBufferPointer) throws(WireError) -> Value
+  ) throws(WireError) -> Value {
+    let result = withUnsafeReadableBytes { bytes in Result { () throws(WireError) -> Value in try body(bytes) } }
+    return try result.get()
+  }
+}

@@ -1,0 +1,72 @@
+import Link
+import NIOCore
+import Ordering
+import RoomCore
+import Rooms
+import Synchronization
+import Wire
+
+/// All WebSockets of a gateway: numbers its sessions, and keeps one audience for each room that has any.
+final class SessionHub: Sendable {
+  let loops: [LoopHandle]
+  let link: any RoomLink<OrderCommand>
+  let settings: GatewaySettings
+  let time: any TimeSource
+  let metrics: GatewayMetrics
+  let history: String
+  /// Told apart from those of every other gateway and every other life of this one.
+  let operationPrefix: String
+
+  private let nextNumber = Atomic<UInt64>(1)
+  private let audiences = Mutex<[RoomID: Audience]>([:])
+  private let stopping = Atomic<Bool>(false)
+
+  init(
+    loops: [LoopHandle], link: any RoomLink<OrderCommand>, settings: GatewaySettings, time: any TimeSource,
+    history: String, operationPrefix: String, metrics: GatewayMetrics
+  ) {
+    self.loops = loops
+    self.link = link
+    self.settings = settings
+    self.time = time
+    self.history = history
+    self.operationPrefix = operationPrefix
+    self.metrics = metrics
+  }
+
+  func loopIndex(of loop: any EventLoop) -> Int {
+    guard let index = loops.firstIndex(where: { $0.loop === loop }) else {
+      preconditionFailure("a connection runs on a loop that is not the gateway's")
+    }
+    return index
+  }
+
+  func newSession() -> SessionNumber {
+    SessionNumber(nextNumber.wrappingAdd(1, ordering: .relaxed).oldValue)
+  }
+
+  func enter(_ room: RoomID, loopAt index: Int) -> Audience {
+    audiences.withLock { audiences in
+      let audience = audiences[room] ?? Audience(room: room, loops: loops)
+      audiences[room] = audience
+      audience.enter(loopAt: index)
+      return audience
+    }
+  }
+
+  func leave(_ room: RoomID, _ audience: Audience, loopAt index: Int) {
+    audiences.withLock { audiences in
+      if audience.leave(loopAt: index), audiences[room] === audience { audiences[room] = nil }
+    }
+  }
+
+  var isStopping: Bool { stopping.load(ordering: .relaxed) }
+
+  /// Takes no new sessions from now on.
+  func beginStopping() { stopping.store(true, ordering: .relaxed) }
+
+  /// Says goodbye to every connection, so that its client comes back later.
+  func closeAll() {
+    for handle in loops { handle.run { context in context.goAway() } }
+  }
+}

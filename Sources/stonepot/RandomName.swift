@@ -1,0 +1,5 @@
+/// A name that nobody else has: 128 random bits.
+func randomName() -> String {
+  let text = String(UInt128.random(in: .min ... .max), radix: 36)
+  return String(repeating: "0", count: 25 - text.count) + text
+}

@@ -1,0 +1,157 @@
+import ArgumentParser
+import Foundation
+import JSONText
+import Ordering
+import RoomCore
+import Rooms
+import Store
+import Wire
+
+struct RoomsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rooms",
+    abstract: "Look into a data file, whether a server runs on it or not.",
+    discussion: "Example: stonepot rooms ls --store sqlite:data/stonepot.sqlite",
+    subcommands: [ListRooms.self, ShowRoom.self, ExportRooms.self, ImportRooms.self])
+}
+
+struct StoreOption: ParsableArguments {
+  @Option(help: ArgumentHelp("Where the rooms live.", valueName: "sqlite:path"))
+  var store = "sqlite:data/stonepot.sqlite"
+
+  @Option(help: ArgumentHelp("The cluster's name.", valueName: "name"))
+  var cluster = "stonepot"
+
+  func open(_ mode: SQLiteConfiguration.Mode) async throws -> SQLiteStore {
+    do {
+      let path = try ServeSettings.sqlitePath(store)
+      return try await SQLiteStore.open(
+        SQLiteConfiguration(path: path, cluster: cluster, history: randomName(), mode: mode))
+    } catch let error as StoreError {
+      throw StartFailure(message: error.message)
+    }
+  }
+}
+
+private struct ListRooms: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ls", abstract: "One line for each room: name, slot, events, last change.",
+    discussion: "Example: stonepot rooms ls --limit 20")
+
+  @OptionGroup var store: StoreOption
+
+  @Option(help: "At most so many rooms.")
+  var limit = 1000
+
+  @Option(help: "Begin after this room.")
+  var after: String?
+
+  func run() async throws {
+    let store = try await store.open(.readOnly)
+    let beginning = try after.map { name in
+      guard let room = RoomID(name) else { throw ValidationError("\(name) is no name of a room") }
+      return room
+    }
+    for room in try await store.rooms(after: beginning, limit: limit) {
+      let changed = Date(timeIntervalSince1970: Double(room.updatedAt.millis) / 1000).ISO8601Format()
+      print("\(room.room)\tslot \(room.slot)\t\(room.head) events\t\(changed)")
+    }
+    await store.close()
+  }
+}
+
+private struct ShowRoom: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "A room's state as JSON, or its events.",
+    discussion: "Example: stonepot rooms show test_session --events")
+
+  @OptionGroup var store: StoreOption
+
+  @Argument(help: "The room's name.")
+  var room: String
+
+  @Flag(help: "Print the journal instead, an event a line.")
+  var events = false
+
+  func run() async throws {
+    let store = try await store.open(.readOnly)
+    guard let id = RoomID(room), let stored = try await store.load(id) else {
+      throw StartFailure(message: "there is no room \(room)")
+    }
+    if events {
+      guard let rows = try await store.journal(of: id, after: .zero, through: SequenceNumber(.max)) else {
+        throw StartFailure(
+          message: "the journal of \(room) no longer reaches back to its first event; see rooms export")
+      }
+      for row in rows { print(try RoomExport.lines(of: row).joined(separator: "\n")) }
+    } else {
+      let machine = try RoomMachine<OrderLogic>(room: id, stored: stored, windowCapacity: DedupWindow.defaultCapacity)
+      let voice = OrderVoice(history: store.identity.history)
+      let text = voice.reading(state: machine.state, head: machine.head, online: [], now: machine.clock) ?? []
+      print(String(decoding: text, as: UTF8.self))
+    }
+    await store.close()
+  }
+}
+
+private struct ExportRooms: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Rooms as JSON, one a line: snapshot, journal beyond it, timer.",
+    discussion: "Example: stonepot rooms export > rooms.jsonl")
+
+  @OptionGroup var store: StoreOption
+
+  @Argument(help: "The rooms' names; all, if none is given.")
+  var rooms: [String] = []
+
+  func run() async throws {
+    let store = try await store.open(.readOnly)
+    if rooms.isEmpty {
+      var last: RoomID?
+      while true {
+        let page = try await store.rooms(after: last, limit: 500)
+        guard let end = page.last else { break }
+        for summary in page { try await export(summary.room, from: store) }
+        last = end.room
+      }
+    } else {
+      for name in rooms {
+        guard let room = RoomID(name) else { throw StartFailure(message: "there is no room \(name)") }
+        try await export(room, from: store)
+      }
+    }
+    await store.close()
+  }
+
+  private func export(_ room: RoomID, from store: any RoomStore) async throws {
+    guard let stored = try await store.load(room) else { throw StartFailure(message: "there is no room \(room)") }
+    print(String(decoding: RoomExport.text(of: room, stored), as: UTF8.self))
+  }
+}
+
+private struct ImportRooms: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "import", abstract: "Read rooms that were exported; the server must not be running.",
+    discussion: "Example: stonepot rooms import rooms.jsonl --store sqlite:new.sqlite")
+
+  @OptionGroup var store: StoreOption
+
+  @Argument(help: "A file of exported rooms; - for standard input.")
+  var file: String
+
+  func run() async throws {
+    let store = try await store.open(.exclusive)
+    let data =
+      file == "-" ? FileHandle.standardInput.readDataToEndOfFile() : try Data(contentsOf: URL(fileURLWithPath: file))
+    var count = 0
+    for line in data.split(separator: UInt8(ascii: "\n")) where !line.isEmpty {
+      let (room, stored) = try RoomExport.read([UInt8](line))
+      // A room that cannot be replayed is refused before anything of it is written.
+      _ = try RoomMachine<OrderLogic>(room: room, stored: stored, windowCapacity: DedupWindow.defaultCapacity)
+      try await store.importRoom(room, stored, timer: stored.timer)
+      count += 1
+    }
+    await store.close()
+    print("\(count) rooms imported")
+  }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import Gateway
+import Link
+import Logging
+import Metrics
+import NIOCore
+import NIOPosix
+import Ordering
+import RoomCore
+import Rooms
+import ServiceLifecycle
+import Store
+import UnixSignals
+import Wire
+
+/// One process that owns rooms and serves clients.
+struct Node {
+  let settings: ServeSettings
+  let logger: Logger
+
+  func run() async throws {
+    let metrics = PrometheusRegistry()
+    MetricsSystem.bootstrap(metrics)
+    logSettings()
+
+    let store = try await openStore()
+    let ownership = SlotOwnership()
+    ownership.gain(try await claimAllSlots(in: store))
+
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
+    let lanes = group.makeIterator().map { EventLoopLane($0) }
+    let time = WallClock()
+    let tenant = settings.tenant
+    let registry = RoomRegistry(
+      store: store, voice: OrderVoice(history: store.identity.history), settings: settings.rooms, time: time,
+      lanes: lanes, ownership: ownership, logger: logger, context: { tenant })
+    let gateway = try await Gateway(
+      settings: settings.gateway, link: LocalLink(to: registry), group: group, history: store.identity.history,
+      operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
+      isReady: { await isHealthy(store) })
+
+    // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
+    var configuration = ServiceGroupConfiguration(
+      services: [
+        .init(service: GatewayService(gateway: gateway, logger: logger, settings: settings)),
+        .init(service: RoomsService(registry: registry, gateway: gateway)),
+        .init(service: StatisticsService(store: store)),
+      ],
+      gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+    // A client that does not take its answer must not keep the node from stopping.
+    configuration.maximumGracefulShutdownDuration = .seconds(20)
+    let services = ServiceGroup(configuration: configuration)
+    do {
+      try await services.run()
+    } catch {
+      await store.close()
+      throw error
+    }
+    await store.close()
+    try await group.shutdownGracefully()
+    logger.notice("stopped")
+  }
+
+  private func logSettings() {
+    let text = settings.summary.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+    logger.info("settings: \(text)")
+    if settings.isOpen {
+      logger.warning(
+        """
+        authentication is OPEN: everybody is who they say they are. This is for development; \
+        use --auth token for anything else
+        """)
+    }
+  }
+
+  private func openStore() async throws -> SQLiteStore {
+    let path = settings.storePath
+    let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
+    do {
+      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    } catch {
+      throw StartFailure(message: "the folder \(directory.path) cannot be made: \(error.localizedDescription)")
+    }
+    do throws(StoreError) {
+      return try await SQLiteStore.open(
+        SQLiteConfiguration(path: path, cluster: settings.cluster, history: randomName()))
+    } catch {
+      throw StartFailure(message: "the store \(path) cannot be opened: \(error.message)")
+    }
+  }
+
+  /// The store's lock says that nobody else is there, so every slot is ours to claim.
+  private func claimAllSlots(in store: any RoomStore) async throws(StoreError) -> [Slot: Epoch] {
+    let claims = try await store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }
+    return try await store.claim(claims, for: NodeID(randomName()))
+  }
+
+  private func isHealthy(_ store: any RoomStore) async -> Bool {
+    do throws(StoreError) {
+      try await store.checkHealth()
+      return true
+    } catch {
+      logger.warning("not ready", metadata: ["reason": "\(error.message)"])
+      return false
+    }
+  }
+}
+
+/// Why the node could not start.
+struct StartFailure: Error, CustomStringConvertible {
+  let message: String
+  var description: String { message }
+}
+
+private struct GatewayService: Service {
+  let gateway: Gateway
+  let logger: Logger
+  let settings: ServeSettings
+
+  func run() async throws {
+    try await gateway.run { port in
+      let host = settings.gateway.host.contains(":") ? "[\(settings.gateway.host)]" : settings.gateway.host
+      logger.notice("listening: ws://\(host):\(port)/parties/collaborative_order/{room}")
+    }
+  }
+}
+
+private struct RoomsService: Service {
+  let registry: RoomRegistry<OrderVoice>
+  let gateway: Gateway
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown { await registry.keepHouse(clock: ContinuousClock()) }
+    gateway.beginDraining()
+    await registry.stop()
+    gateway.closeSessions()
+  }
+}

@@ -1,0 +1,104 @@
+import ArgumentParser
+import Logging
+
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Serve rooms and clients from this process.",
+    discussion: """
+      Every option may also be given in the environment (STONEPOT_LISTEN for --listen, STONEPOT_TOKEN_SECRET for \
+      --token-secret) or in a JSON file ({"listen": "…", "token": {"secret": "…"}}). Options win over the environment, \
+      the environment over the file.
+
+      Example: stonepot serve --listen 127.0.0.1:1999 --store sqlite:data/stonepot.sqlite
+      Example: STONEPOT_TOKEN_SECRET=… stonepot serve --auth token --listen 0.0.0.0:1999
+
+      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
+      """)
+
+  @OptionGroup var options: ServeOptions
+
+  func run() async throws {
+    let settings = try await ServeSettings(options: options)
+    LoggingSystem.bootstrap { label in
+      var handler = StreamLogHandler.standardError(label: label)
+      handler.logLevel = settings.logLevel
+      return handler
+    }
+    try await Node(settings: settings, logger: Logger(label: "stonepot")).run()
+  }
+}
+
+/// The options of `serve`. All are optional: what is not given here may stand in the environment or the file.
+struct ServeOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Where to listen (default: 127.0.0.1:1999).", valueName: "host:port"))
+  var listen: String?
+
+  @Option(help: ArgumentHelp("Where the rooms live (default: sqlite:data/stonepot.sqlite).", valueName: "sqlite:path"))
+  var store: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Who may come: open, everybody; token, who has a room token (default: open).", valueName: "open|token"))
+  var auth: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What HS256 room tokens are signed with, at least 32 bytes. Better in the environment.", valueName: "secret"))
+  var tokenSecret: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The cluster's name, written into a new store and asked of an old one (default: stonepot).", valueName: "name"))
+  var cluster: String?
+
+  @Flag(help: "Listen beyond loopback although everybody may come.")
+  var openBeyondLoopback = false
+
+  @Flag(help: "Add a plain WebSocket echo at /parties/echo/{room}, for conformance suites.")
+  var devRooms = false
+
+  @Option(help: ArgumentHelp("Connections that one address may hold (default: 256).", valueName: "n|off"))
+  var addressLimits: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Messages per second that a connection may send beyond its burst of 500 (default: 100).", valueName: "n|off"))
+  var messageRate: String?
+
+  @Option(help: ArgumentHelp("The largest message of a client, in bytes (default: 65536).", valueName: "bytes"))
+  var maxMessageBytes: Int?
+
+  @Option(
+    help: ArgumentHelp("Origins that may open a WebSocket, separated by commas (default: any).", valueName: "origins"))
+  var origins: String?
+
+  @Option(help: ArgumentHelp("Event loops (default: half the processors, at least one).", valueName: "n"))
+  var loops: Int?
+
+  @Option(
+    help: ArgumentHelp("The currency of new orders, with its minor digits (default: INR/2).", valueName: "code/digits"))
+  var currency: String?
+
+  @Option(
+    help: ArgumentHelp("How long an order may lie untouched before it expires (default: 86400).", valueName: "seconds"))
+  var idleLimit: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How long after its start an order expires whatever happens (default: never).", valueName: "seconds|off"))
+  var orderDeadline: String?
+
+  @Option(help: ArgumentHelp("How phone numbers look (default: ten-digits).", valueName: "ten-digits|e164"))
+  var phone: String?
+
+  @Option(help: ArgumentHelp("How long a room without clients stays in memory (default: 60).", valueName: "seconds"))
+  var roomIdle: Int?
+
+  @Option(
+    help: ArgumentHelp("trace, debug, info, notice, warning, error or critical (default: info).", valueName: "level"))
+  var logLevel: String?
+
+  @Option(help: ArgumentHelp("A JSON file with settings.", valueName: "file"))
+  var config: String?
+}

@@ -1,0 +1,208 @@
+import ArgumentParser
+import Configuration
+import Gateway
+import Logging
+import Ordering
+import Rooms
+import SystemPackage
+
+/// What `serve` runs with: options, then environment, then file, then defaults; checked.
+struct ServeSettings {
+  var gateway = GatewaySettings()
+  var rooms = RoomSettings()
+  var tenant = TenantContext()
+  var storePath: String
+  var cluster: String
+  var loops: Int?
+  var logLevel: Logger.Level
+  var isOpen: Bool
+  /// Each setting as it stands, for the log; secrets masked.
+  private(set) var summary: [(name: String, value: String)] = []
+
+  init(options: ServeOptions) async throws {
+    var sources = try await Sources(file: options.config)
+    (gateway.host, gateway.port) = try Self.address(
+      sources.string("listen", options.listen, default: "127.0.0.1:1999"))
+    storePath = try Self.sqlitePath(sources.string("store", options.store, default: "sqlite:data/stonepot.sqlite"))
+    cluster = sources.string("cluster", options.cluster, default: "stonepot")
+
+    let auth = sources.string("auth", options.auth, default: "open")
+    guard ["open", "token"].contains(auth) else { throw ValidationError("--auth must be open or token") }
+    isOpen = auth == "open"
+    let secret = sources.secret("token.secret", options.tokenSecret)
+    if !isOpen {
+      guard let secret else { throw ValidationError("--auth token needs a secret: set STONEPOT_TOKEN_SECRET") }
+      gateway.tokens = try await RoomTokens(secret: secret)
+    }
+    let insists = try sources.flag("open.beyond.loopback", options.openBeyondLoopback)
+    if isOpen, !Self.isLoopback(gateway.host), !insists {
+      throw ValidationError(
+        "refusing to listen on \(gateway.host) with --auth open: anybody could act for anybody. "
+          + "Use --auth token, or --open-beyond-loopback if you insist")
+    }
+
+    gateway.servesEcho = try sources.flag("dev.rooms", options.devRooms)
+    gateway.connectionsPerAddress = try Self.limit(
+      sources.string("address.limits", options.addressLimits, default: "256"), "--address-limits")
+    gateway.messagesPerSecond =
+      try Self.limit(sources.string("message.rate", options.messageRate, default: "100"), "--message-rate") ?? 0
+    gateway.maxMessageBytes = try sources.int(
+      "max.message.bytes", options.maxMessageBytes, default: 65536, in: 1024...16_777_216)
+    gateway.allowedOrigins = Set(sources.list("origins", options.origins))
+    loops = try sources.optionalInt("loops", options.loops, in: 1...256)
+
+    tenant.currency = try Self.currency(sources.string("currency", options.currency, default: "INR/2"))
+    tenant.idleLimit = .seconds(try sources.int("idle.limit", options.idleLimit, default: 86400, in: 1...31_536_000))
+    let deadline = try Self.limit(
+      sources.string("order.deadline", options.orderDeadline, default: "off"), "--order-deadline")
+    tenant.deadlineAfterStart = deadline.map { .seconds($0) }
+    switch sources.string("phone", options.phone, default: "ten-digits") {
+    case "ten-digits": tenant.phoneRule = .tenDigits
+    case "e164": tenant.phoneRule = .e164
+    default: throw ValidationError("--phone must be ten-digits or e164")
+    }
+    rooms.idleBeforePassivation = .seconds(try sources.int("room.idle", options.roomIdle, default: 60, in: 1...86400))
+
+    let level = sources.string("log.level", options.logLevel, default: "info")
+    guard let level = Logger.Level(rawValue: level) else { throw ValidationError("--log-level has no level \(level)") }
+    logLevel = level
+    try sources.checkNames()
+    summary = sources.summary
+  }
+
+  // MARK: - Reading values
+
+  /// Looks settings up, and notes what was found. A value that is there and cannot be used is an error, never a default.
+  private struct Sources {
+    private let reader: ConfigReader
+    private var known: Set<String> = ["config"]
+    private let inFile: Set<String>
+    private(set) var summary: [(name: String, value: String)] = []
+
+    init(file: String?) async throws {
+      var providers: [any ConfigProvider] = [EnvironmentVariablesProvider().prefixKeys(with: "stonepot")]
+      var names: Set<String> = []
+      if let file {
+        do {
+          providers.append(try await FileProvider<JSONSnapshot>(filePath: FilePath(file)))
+          names = try SettingsFile.names(in: file)
+        } catch {
+          throw ValidationError("the settings file \(file) cannot be read: \(error)")
+        }
+      }
+      inFile = names
+      reader = ConfigReader(providers: providers)
+    }
+
+    /// - Throws: if the file has settings that nobody has asked for.
+    func checkNames() throws {
+      let unknown = inFile.subtracting(known).sorted()
+      guard unknown.isEmpty else {
+        throw ValidationError("the settings file has unknown settings: \(unknown.joined(separator: ", "))")
+      }
+    }
+
+    mutating func string(_ key: ConfigKey, _ option: String?, default fallback: String) -> String {
+      let value = option ?? text(key) ?? fallback
+      note(key, value)
+      return value
+    }
+
+    mutating func list(_ key: ConfigKey, _ option: String?) -> [String] {
+      let value = option ?? reader.stringArray(forKey: key)?.joined(separator: ",") ?? text(key) ?? ""
+      note(key, value)
+      return value.split(separator: ",").map(String.init)
+    }
+
+    mutating func secret(_ key: ConfigKey, _ option: String?) -> String? {
+      let value = option ?? reader.string(forKey: key, isSecret: true)
+      note(key, value == nil ? "unset" : "********")
+      return value
+    }
+
+    mutating func flag(_ key: ConfigKey, _ option: Bool) throws -> Bool {
+      var value = option
+      if !option, let found = reader.bool(forKey: key) {
+        value = found
+      } else if !option, text(key) != nil {
+        throw ValidationError("\(Self.name(of: key)) must be true or false")
+      }
+      note(key, "\(value)")
+      return value
+    }
+
+    mutating func int(_ key: ConfigKey, _ option: Int?, default fallback: Int, in range: ClosedRange<Int>) throws -> Int
+    {
+      let value = try number(key, option, in: range) ?? fallback
+      note(key, "\(value)")
+      return value
+    }
+
+    mutating func optionalInt(_ key: ConfigKey, _ option: Int?, in range: ClosedRange<Int>) throws -> Int? {
+      let value = try number(key, option, in: range)
+      note(key, value.map { "\($0)" } ?? "automatic")
+      return value
+    }
+
+    private func number(_ key: ConfigKey, _ option: Int?, in range: ClosedRange<Int>) throws -> Int? {
+      guard let value = option ?? reader.int(forKey: key) else {
+        guard text(key) == nil else { throw ValidationError("\(Self.name(of: key)) must be a whole number") }
+        return nil
+      }
+      guard range.contains(value) else {
+        throw ValidationError("\(Self.name(of: key)) must be from \(range.lowerBound) to \(range.upperBound)")
+      }
+      return value
+    }
+
+    /// Whatever stands there, as text: files may have numbers where a word is possible, too.
+    private func text(_ key: ConfigKey) -> String? {
+      reader.string(forKey: key) ?? reader.int(forKey: key).map { "\($0)" } ?? reader.double(forKey: key).map {
+        "\($0)"
+      }
+        ?? reader.bool(forKey: key).map { "\($0)" }
+    }
+
+    private mutating func note(_ key: ConfigKey, _ value: String) {
+      known.insert(key.components.joined(separator: "."))
+      summary.append((Self.name(of: key), value))
+    }
+
+    private static func name(of key: ConfigKey) -> String { key.components.joined(separator: "-") }
+  }
+
+  private static func address(_ text: String) throws -> (String, Int) {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+      (0...65535).contains(port), colon > text.startIndex
+    else { throw ValidationError("--listen must be host:port, as 127.0.0.1:1999") }
+    let host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { return (String(host.dropFirst().dropLast()), port) }
+    return (String(host), port)
+  }
+
+  private static func isLoopback(_ host: String) -> Bool {
+    host == "localhost" || host == "::1" || host.hasPrefix("127.")
+  }
+
+  static func sqlitePath(_ text: String) throws -> String {
+    let scheme = "sqlite:"
+    guard text.hasPrefix(scheme), text.count > scheme.count else {
+      throw ValidationError("--store must be sqlite:PATH")
+    }
+    return String(text.dropFirst(scheme.count))
+  }
+
+  private static func limit(_ text: String, _ option: String) throws -> Int? {
+    if text == "off" { return nil }
+    guard let value = Int(text), value > 0 else { throw ValidationError("\(option) must be a number above 0, or off") }
+    return value
+  }
+
+  private static func currency(_ text: String) throws -> Currency {
+    let parts = text.split(separator: "/")
+    guard parts.count == 2, parts[0].count == 3, parts[0].allSatisfy({ $0.isASCII && $0.isUppercase }),
+      let digits = Int(parts[1]), (0...4).contains(digits)
+    else { throw ValidationError("--currency must be a code and its minor digits, as INR/2") }
+    return Currency(code: String(parts[0]), minorDigits: digits)
+  }
+}

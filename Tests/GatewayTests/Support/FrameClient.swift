@@ -1,0 +1,63 @@
+import Load
+import NIOCore
+import Synchronization
+import Testing
+
+/// A WebSocket seen frame by frame: shows pings and closes, and answers nothing by itself.
+final class FrameClient: Sendable {
+  let connection: RawConnection
+  private let decoder: Mutex<WebSocketDecoder>
+
+  private init(_ connection: RawConnection, maxMessageBytes: Int) {
+    self.connection = connection
+    decoder = Mutex(WebSocketDecoder(maxMessageBytes: maxMessageBytes))
+  }
+
+  static func open(
+    _ port: Int, _ path: String = RoomClient.path + "room", receiveBuffer: Int? = nil, maxMessageBytes: Int = 32 << 20
+  ) async throws -> FrameClient {
+    let connection = try await RawConnection.open(port, receiveBuffer: receiveBuffer)
+    connection.send(HTTPText.upgrade(path))
+    let response = try await connection.response()
+    try #require(response.status == 101, "\(response)")
+    return FrameClient(connection, maxMessageBytes: maxMessageBytes)
+  }
+
+  func send(
+    _ opcode: FrameOpcode, _ payload: some Sequence<UInt8>, isFinal: Bool = true, reserved: UInt8 = 0,
+    isMasked: Bool = true
+  ) {
+    var encoder = ClientFrameEncoder()
+    encoder.isFinal = isFinal
+    encoder.reserved = reserved
+    encoder.isMasked = isMasked
+    connection.send(encoder.encode(opcode, payload: payload))
+  }
+
+  func send(_ text: String) { send(.text, text.utf8) }
+
+  /// The next event; nil when the connection has ended.
+  func next() async throws -> WebSocketDecoder.Event? {
+    try await connection.take("a frame") { buffer, isEnded -> WebSocketDecoder.Event?? in
+      let event = try decoder.withLock { decoder in try decoder.next(from: &buffer) }
+      if let event { return .some(event) }
+      return isEnded ? .some(nil) : nil
+    }
+  }
+
+  /// The next text message as JSON; all else is dropped.
+  func nextMessage() async throws -> JSON? {
+    while let event = try await next() {
+      if case .text(let text) = event { return try JSON(parsing: String(buffer: text)) }
+    }
+    return nil
+  }
+
+  /// The code of the server's close frame; what comes before it is dropped.
+  func closeCode() async throws -> UInt16? {
+    while let event = try await next() {
+      if case .close(let code, _) = event { return code }
+    }
+    return nil
+  }
+}

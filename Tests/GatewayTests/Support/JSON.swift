@@ -1,0 +1,77 @@
+import Foundation
+
+/// JSON as a tree, for looking into what a server said. What is not there is `.missing`, at any depth.
+enum JSON: Decodable, Hashable, Sendable {
+  case missing
+  case null
+  case bool(Bool)
+  case number(Double)
+  case string(String)
+  case array([JSON])
+  case object([String: JSON])
+
+  init(parsing text: String) throws { self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8)) }
+
+  init(from decoder: any Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    if value.decodeNil() {
+      self = .null
+    } else if let bool = try? value.decode(Bool.self) {
+      self = .bool(bool)
+    } else if let number = try? value.decode(Double.self) {
+      self = .number(number)
+    } else if let string = try? value.decode(String.self) {
+      self = .string(string)
+    } else if let array = try? value.decode([JSON].self) {
+      self = .array(array)
+    } else {
+      self = .object(try value.decode([String: JSON].self))
+    }
+  }
+
+  subscript(key: String) -> JSON {
+    guard case .object(let fields) = self else { return .missing }
+    return fields[key] ?? .missing
+  }
+
+  subscript(index: Int) -> JSON {
+    guard case .array(let elements) = self, elements.indices.contains(index) else { return .missing }
+    return elements[index]
+  }
+
+  var string: String? {
+    guard case .string(let string) = self else { return nil }
+    return string
+  }
+
+  var int: Int? {
+    guard case .number(let number) = self else { return nil }
+    return Int(exactly: number)
+  }
+
+  var elements: [JSON] {
+    guard case .array(let elements) = self else { return [] }
+    return elements
+  }
+
+  var keys: Set<String> {
+    guard case .object(let fields) = self else { return [] }
+    return Set(fields.keys)
+  }
+
+  /// Without some of an object's fields.
+  func dropping(_ names: String...) -> JSON {
+    guard case .object(let fields) = self else { return self }
+    return .object(fields.filter { !names.contains($0.key) })
+  }
+}
+
+extension JSON: ExpressibleByStringLiteral, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral
+{
+  init(stringLiteral value: String) { self = .string(value) }
+  init(floatLiteral value: Double) { self = .number(value) }
+  init(integerLiteral value: Int) { self = .number(Double(value)) }
+  init(booleanLiteral value: Bool) { self = .bool(value) }
+  init(arrayLiteral elements: JSON...) { self = .array(elements) }
+}

@@ -1,0 +1,152 @@
+import CoreMetrics
+import Foundation
+import Gateway
+import Link
+import Load
+import Logging
+import NIOCore
+import NIOPosix
+import Ordering
+import RoomCore
+import Rooms
+import Store
+import StoreTesting
+import Testing
+import Wire
+
+/// What a server under test is made with.
+struct TestSettings {
+  var gateway = GatewaySettings()
+  var rooms = RoomSettings()
+  var tenant = TenantContext()
+
+  init() {
+    gateway.port = 0
+    // The tests' clients share one address.
+    gateway.connectionsPerAddress = nil
+  }
+}
+
+/// The whole server in this process: gateway, rooms and a store on disk, behind a port of its own.
+final class TestServer: Sendable {
+  static let history = "test-history"
+
+  let port: Int
+  let gateway: Gateway
+  let registry: RoomRegistry<OrderVoice>
+  let store: FaultyStore
+  private let serving: Task<Void, any Error>
+
+  private static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+  /// All servers of the process count in one registry, as the metrics system knows only one.
+  static let metrics: PrometheusRegistry = {
+    let registry = PrometheusRegistry()
+    MetricsSystem.bootstrap(registry)
+    return registry
+  }()
+
+  init(path: String, settings: TestSettings) async throws {
+    let metrics = Self.metrics
+    let sqlite = try await SQLiteStore.open(SQLiteConfiguration(path: path, history: Self.history))
+    let store = FaultyStore(sqlite)
+    let ownership = SlotOwnership()
+    let claims = try await store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }
+    ownership.gain(try await store.claim(claims, for: NodeID("test")))
+    var logger = Logger(label: "test")
+    logger.logLevel = .critical
+    let tenant = settings.tenant
+    registry = RoomRegistry(
+      store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: TimeOfDay(),
+      lanes: Self.loops.makeIterator().map { EventLoopLane($0) }, ownership: ownership, logger: logger,
+      context: { tenant })
+    let gateway = try await Gateway(
+      settings: settings.gateway, link: LocalLink(to: registry), group: Self.loops, history: Self.history,
+      operationPrefix: "\(UInt64.random(in: .min ... .max))", time: TimeOfDay(), metrics: metrics, logger: logger,
+      isReady: {
+        do throws(StoreError) {
+          try await store.checkHealth()
+          return true
+        } catch {
+          return false
+        }
+      })
+    let listening = Promised<Int>()
+    serving = Task { try await gateway.run { listening.fulfil($0) } }
+    port = await listening.value
+    self.gateway = gateway
+    self.store = store
+  }
+
+  func stop() async {
+    store.behaviour = .pass
+    gateway.beginDraining()
+    await registry.stop()
+    gateway.closeSessions()
+    serving.cancel()
+    _ = try? await serving.value
+    await store.close()
+  }
+
+  /// All events of a room, in order.
+  func journal(of name: String) async throws -> [Recorded<OrderEvent>] {
+    try await Self.journal(of: name, in: store)
+  }
+
+  static func journal(of name: String, in store: any RoomStore) async throws -> [Recorded<OrderEvent>] {
+    let room = try #require(RoomID(name))
+    let rows = try #require(try await store.journal(of: room, after: .zero, through: SequenceNumber(.max)))
+    return try rows.flatMap { row -> [Recorded<OrderEvent>] in try JournalText.read(row.text, from: row.first) }
+  }
+
+  /// A counter or gauge as `/metrics` has it; 0 if it is not there yet.
+  static func metric(_ name: String) -> Double {
+    for line in metrics.render().split(separator: "\n") where line.hasPrefix(name + " ") {
+      return line.split(separator: " ").last.flatMap { Double($0) } ?? .nan
+    }
+    return 0
+  }
+}
+
+struct TimeOfDay: TimeSource {
+  func now() -> Timestamp { Timestamp(millis: Int64(Date().timeIntervalSince1970 * 1000)) }
+}
+
+/// A directory that goes when its last user does.
+final class TemporaryDirectory: Sendable {
+  let path: String
+
+  init() throws {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("gateway-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    path = url.path
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func file(_ name: String) -> String { path + "/" + name }
+}
+
+/// Runs a server of its own for a test.
+func withServer(
+  _ configure: (inout TestSettings) -> Void = { _ in }, _ body: (TestServer) async throws -> Void
+) async throws {
+  await Turnstile.servers.enter()
+  var settings = TestSettings()
+  configure(&settings)
+  let result: Result<Void, any Error>
+  do {
+    let directory = try TemporaryDirectory()
+    let server = try await TestServer(path: directory.file("rooms.sqlite"), settings: settings)
+    do {
+      try await body(server)
+      result = .success(())
+    } catch {
+      result = .failure(error)
+    }
+    await server.stop()
+  } catch {
+    result = .failure(error)
+  }
+  await Turnstile.servers.leave()
+  try result.get()
+}
