@@ -1,0 +1,240 @@
+import Histogram
+import NIOCore
+import NIOPosix
+
+/// The measured time, in nanoseconds of the machine's uptime.
+struct LoadWindow: Sendable {
+  var start: UInt64
+  var end: UInt64
+
+  func contains(_ time: UInt64) -> Bool { time >= start && time < end }
+}
+
+/// One event loop's share of the rooms. A room with all its connections lives on one loop, so that nothing is shared.
+///
+/// Everything here runs on that loop.
+final class LoadWorker {
+  /// Enough to keep a server busy, and few enough for any listen queue.
+  private static let maxConnecting = 32
+  /// How long a delivery may be missing, with no other coming in, before it is taken for lost.
+  private static let patience = TimeAmount.seconds(2)
+  /// How long a server may take to work off what it owes, even if it does not stop delivering. An open loop that is
+  /// faster than the server leaves any amount of it.
+  private static let maxDrain = TimeAmount.seconds(30)
+
+  let scenario: LoadScenario
+  private(set) var window = LoadWindow(start: .max, end: .max)
+  private(set) var tally = LoadTally()
+  private(set) var isClosing = false
+
+  private let eventLoop: any EventLoop
+  private let address: SocketAddress
+  private let target: LoadTarget
+  private var rooms: [LoadRoom] = []
+  private var channels: [any Channel] = []
+  private let ready: EventLoopPromise<Void>
+  private var unconnected: ArraySlice<LoadParticipant> = []
+  private var connecting = 0
+  private var readyRooms = 0
+  private var isReady = false
+
+  init(
+    scenario: LoadScenario, target: LoadTarget, address: SocketAddress, rooms numbers: [Int], eventLoop: any EventLoop
+  ) {
+    self.scenario = scenario
+    self.target = target
+    self.address = address
+    self.eventLoop = eventLoop
+    ready = eventLoop.makePromise()
+    rooms = numbers.map { LoadRoom(number: $0, worker: self) }
+  }
+
+  // MARK: Setting up
+
+  /// Connects everybody and fills the rooms.
+  func setUp() -> EventLoopFuture<Void> {
+    unconnected = rooms.flatMap(\.participants)[...]
+    if unconnected.isEmpty { becomeReady(.success(())) }
+    let expiry = eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(scenario.setupTimeoutSeconds * 1000)))
+    {
+      let message = "only \(self.readyRooms) of \(self.rooms.count) rooms were ready in time"
+      self.becomeReady(.failure(LoadFailure.setup(message)))
+    }
+    ready.futureResult.assumeIsolated().whenComplete { _ in expiry.cancel() }
+    connectMore()
+    return ready.futureResult
+  }
+
+  private func connectMore() {
+    while connecting < Self.maxConnecting, let participant = unconnected.popFirst() {
+      connecting += 1
+      connect(participant)
+    }
+  }
+
+  private func connect(_ participant: LoadParticipant) {
+    var path = target.path + participant.room.name
+    if scenario.dialect == .deltas { path += "?v=2" }
+    let request = UpgradeExchange.request(host: target.host, port: target.port, path: path)
+    let bound = NIOLoopBound(participant, eventLoop: eventLoop)
+    ClientBootstrap(group: eventLoop)
+      .connectTimeout(.seconds(10))
+      .channelOption(.socketOption(.tcp_nodelay), value: 1)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let handler = WebSocketChannelHandler(request: request, maxMessageBytes: 16 << 20, receiver: bound.value)
+          bound.value.handler = handler
+          try channel.pipeline.syncOperations.addHandler(handler)
+        }
+      }
+      .connect(to: address)
+      .assumeIsolated()
+      .whenComplete { result in
+        switch result {
+        case .success(let channel):
+          self.channels.append(channel)
+          if self.isClosing { channel.close(promise: nil) }
+        case .failure(let error): participant.webSocketFailed(error)
+        }
+      }
+  }
+
+  func joined(_ participant: LoadParticipant) {
+    connecting -= 1
+    participant.room.participantJoined()
+    connectMore()
+  }
+
+  func roomReady() {
+    readyRooms += 1
+    if readyRooms == rooms.count { becomeReady(.success(())) }
+  }
+
+  private func becomeReady(_ result: Result<Void, any Error>) {
+    guard !isReady else { return }
+    isReady = true
+    ready.completeWith(result)
+  }
+
+  func failed(_ text: String) {
+    guard !isClosing else { return }
+    tally.errors.note(text)
+    becomeReady(.failure(LoadFailure.setup(text)))
+  }
+
+  // MARK: Running
+
+  func run(_ window: LoadWindow) {
+    self.window = window
+    let participants = rooms.flatMap(\.participants)
+    switch scenario.pacing {
+    case .closedLoop:
+      for participant in participants { participant.operationDue(at: NIODeadline.now().uptimeNanoseconds) }
+    case .openLoop(let rate):
+      let share = rate * Double(rooms.count) / Double(scenario.rooms)
+      guard !participants.isEmpty else { return }
+      runOpenLoop(participants, schedule: OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: share))
+    }
+  }
+
+  private func runOpenLoop(_ participants: [LoadParticipant], schedule initial: OpenLoopSchedule) {
+    var schedule = initial
+    repeatedly(every: .milliseconds(1)) {
+      let now = NIODeadline.now().uptimeNanoseconds
+      while let due = schedule.next(until: min(now, self.window.end)) {
+        participants[due.number % participants.count].operationDue(at: due.time)
+      }
+      return now < self.window.end
+    }
+  }
+
+  /// Calls `body` until it returns false.
+  private func repeatedly(every interval: TimeAmount, _ body: @escaping () -> Bool) {
+    eventLoop.assumeIsolated().scheduleTask(in: interval) {
+      if body() { self.repeatedly(every: interval, body) }
+    }
+  }
+
+  /// A broadcast has come. What began in the window counts for latency, what came in it for throughput.
+  func delivered(size: Int, isOwn: Bool, began: UInt64, now: UInt64) {
+    if window.contains(now) {
+      tally.deliveries += 1
+      tally.deliveredBytes += size
+      if isOwn { tally.operations += 1 }
+    }
+    guard window.contains(began) else { return }
+    if isOwn {
+      tally.ownEcho.record(now - began)
+    } else {
+      tally.others.record(now - began)
+    }
+  }
+
+  // MARK: Ending
+
+  /// Waits for what is on its way. What does not come is an error.
+  func drain() -> EventLoopFuture<Void> {
+    let drained = eventLoop.makePromise(of: Void.self)
+    let start = NIODeadline.now()
+    var lastProgress = start
+    var lastMissing = missing
+    repeatedly(every: .milliseconds(10)) {
+      let missing = self.missing
+      if missing != lastMissing {
+        lastMissing = missing
+        lastProgress = .now()
+      }
+      let now = NIODeadline.now()
+      guard missing == 0 || lastProgress + Self.patience < now || start + Self.maxDrain < now else { return true }
+      if missing > 0 { self.tally.errors.note("\(missing) broadcasts or acks never came") }
+      drained.succeed()
+      return false
+    }
+    return drained.futureResult
+  }
+
+  private var missing: Int {
+    rooms.reduce(0) { sum, room in
+      let sent = room.participants.reduce(0) { $0 + $1.times.count }
+      let received = room.participants.reduce(0) { $0 + $1.received }
+      let acknowledged = room.participants.reduce(0) { $0 + $1.acknowledged }
+      let acksMissing = scenario.dialect == .deltas ? sent - acknowledged : 0
+      return sum + sent * room.participants.count - received + acksMissing
+    }
+  }
+
+  func closeAll() -> EventLoopFuture<Void> {
+    isClosing = true
+    becomeReady(.failure(LoadFailure.setup("given up")))
+    let closed = channels.map { channel in
+      channel.close(promise: nil)
+      return channel.closeFuture
+    }
+    let allClosed = EventLoopFuture<Void>.andAllComplete(closed, on: eventLoop)
+    allClosed.assumeIsolated().whenComplete { _ in self.rooms = [] }
+    return allClosed
+  }
+}
+
+/// When the operations of an open loop are due: one after the other, at equal distances.
+package struct OpenLoopSchedule: Sendable {
+  private let start: UInt64
+  private let nanosecondsApart: Double
+  private var issued = 0
+
+  /// - Parameters:
+  ///   - start: nanoseconds.
+  ///   - rate: operations per second.
+  package init(start: UInt64, rate: Double) {
+    self.start = start
+    nanosecondsApart = 1_000_000_000 / rate
+  }
+
+  /// The next operation, if it is due by `time`.
+  package mutating func next(until time: UInt64) -> (number: Int, time: UInt64)? {
+    let due = start + UInt64(Double(issued) * nanosecondsApart)
+    guard due <= time else { return nil }
+    defer { issued += 1 }
+    return (issued, due)
+  }
+}
