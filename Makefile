@@ -1,0 +1,50 @@
+# Two commands are enough: `make run` and `make test`. Each installs what is missing, if it may.
+
+# Build products live outside of the checkout, so that a fresh clone need not compile its dependencies anew.
+SCRATCH ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stonepot/build
+LISTEN ?= 127.0.0.1:1999
+STORE ?= sqlite:data/stonepot.sqlite
+SWIFT_BUILD = swift build --scratch-path '$(SCRATCH)'
+SOURCES = Package.swift Sources Tests
+BASELINE = benchmarks/baselines/closed-loop.json
+
+.PHONY: help run build test bench format lint setup setup-test setup-bench
+
+help:
+	@echo 'make run      build and serve on $(LISTEN), rooms in ./data'
+	@echo 'make test     everything that continuous integration runs'
+	@echo 'make build    the release binary, bin/stonepot'
+	@echo 'make bench    measure beside a plain Node server, compare with the baseline'
+	@echo 'make format   put the sources into their format'
+	@echo 'make lint     check the format'
+
+run: build
+	@echo 'Rooms are at ws://$(LISTEN)/parties/collaborative_order/{room}; stop with Ctrl-C.'
+	@bin/stonepot serve --listen '$(LISTEN)' --store '$(STORE)'
+
+build: setup
+	$(SWIFT_BUILD) -c release --product stonepot
+	@mkdir -p bin
+	@cp "$$($(SWIFT_BUILD) -c release --show-bin-path)/stonepot" bin/stonepot
+
+test: setup-test lint
+	$(SWIFT_BUILD) --build-tests
+	swift test --scratch-path '$(SCRATCH)' --skip-build
+
+bench: setup-bench build
+	benchmarks/run $(if $(wildcard $(BASELINE)),--compare $(BASELINE))
+
+format:
+	swift format --in-place --recursive $(SOURCES)
+
+lint:
+	swift format lint --strict --recursive $(SOURCES)
+
+setup:
+	@.ci/setup
+
+setup-test:
+	@.ci/setup strace python3
+
+setup-bench:
+	@.ci/setup python3 nodejs node-ws
