@@ -165,6 +165,28 @@ struct ProgramTests {
     func verify(using algorithm: some JWTAlgorithm) async throws {}
   }
 
+  @Test("a setting of the wrong kind is a mistake that is told, not a setting left out")
+  func wrongKind() async throws {
+    try await withPrograms { directory async throws in
+      let arguments = ["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:" + directory.file("rooms.sqlite")]
+      let cases = [
+        (#"{"auth": true}"#, "--auth"), (#"{"auth": "token", "token": {"secret": 12}}"#, "secret"),
+        (#"{"room": {"idle": "soon"}}"#, "room-idle"), (#"{"dev": {"rooms": "x"}}"#, "dev-rooms"),
+        (#"{"max": {"message": {"bytes": 1.5}}}"#, "max-message-bytes"), (#"{"turbo": 1}"#, "turbo"), ("{", ".json"),
+      ]
+      for (number, (text, message)) in cases.enumerated() {
+        let file = directory.file("\(number).json")
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        let result = try await ChildProcess.run(arguments + ["--config", file])
+        #expect(result.exit == .code(64), "\(text): \(result.errors)")
+        #expect(result.errors.contains(message), "\(text): \(result.errors)")
+      }
+      let result = try await ChildProcess.run(arguments, environment: ["STONEPOT_MAX_MESSAGE_BYTES": "many"])
+      #expect(result.exit == .code(64), "\(result.errors)")
+      #expect(result.errors.contains("max-message-bytes"), "\(result.errors)")
+    }
+  }
+
   @Test("open authentication says so loudly at the start")
   func openIsLoud() async throws {
     try await withPrograms { directory async throws in

@@ -130,6 +130,10 @@ struct TokenTests {
         #expect(error["data"]["code"] == "identity_mismatch")
         #expect(error["data"]["opId"] == .string(name))
       }
+      // Nor before it has said who it is.
+      let silent = try await RoomClient.open(server.port, Self.path + "?token=\(ravis)")
+      silent.add("Dal", as: "asha", opId: "first word")
+      #expect(try await silent.next("error")["data"]["code"] == "identity_mismatch")
       // Nor may somebody speak in another's name.
       ravi.send("speaking", as: "asha", data: #"{"speaking":true}"#)
       #expect(try await asha.soFar(as: "asha") == [])

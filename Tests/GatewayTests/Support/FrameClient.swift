@@ -24,7 +24,7 @@ final class FrameClient: Sendable {
   }
 
   func send(
-    _ opcode: FrameOpcode, _ payload: some Sequence<UInt8>, isFinal: Bool = true, reserved: UInt8 = 0,
+    _ opcode: FrameOpcode, _ payload: some Swift.Sequence<UInt8>, isFinal: Bool = true, reserved: UInt8 = 0,
     isMasked: Bool = true
   ) {
     var encoder = ClientFrameEncoder()
@@ -35,6 +35,23 @@ final class FrameClient: Sendable {
   }
 
   func send(_ text: String) { send(.text, text.utf8) }
+
+  /// Sends a binary message whose mask changes nothing, in one frame.
+  func sendUnchanged(_ payload: ByteBuffer) {
+    var frame = ByteBuffer()
+    frame.writeMultipleIntegers(0x82 as UInt8, 0xFF as UInt8, UInt64(payload.readableBytes), 0 as UInt32)
+    frame.writeImmutableBuffer(payload)
+    connection.send(frame)
+  }
+
+  /// The next event but for pings, which are answered.
+  func nextAnsweringPings() async throws -> WebSocketDecoder.Event? {
+    while true {
+      let event = try await next()
+      guard case .ping(let payload)? = event else { return event }
+      send(.pong, payload.readableBytesView)
+    }
+  }
 
   /// The next event; nil when the connection has ended.
   func next() async throws -> WebSocketDecoder.Event? {

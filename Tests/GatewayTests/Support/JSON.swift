@@ -1,7 +1,7 @@
 import Foundation
 
 /// JSON as a tree, for looking into what a server said. What is not there is `.missing`, at any depth.
-enum JSON: Decodable, Hashable, Sendable {
+enum JSON: Hashable, Sendable {
   case missing
   case null
   case bool(Bool)
@@ -10,22 +10,19 @@ enum JSON: Decodable, Hashable, Sendable {
   case array([JSON])
   case object([String: JSON])
 
-  init(parsing text: String) throws { self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8)) }
+  init(parsing text: String) throws {
+    self.init(try JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed))
+  }
 
-  init(from decoder: any Decoder) throws {
-    let value = try decoder.singleValueContainer()
-    if value.decodeNil() {
-      self = .null
-    } else if let bool = try? value.decode(Bool.self) {
-      self = .bool(bool)
-    } else if let number = try? value.decode(Double.self) {
-      self = .number(number)
-    } else if let string = try? value.decode(String.self) {
-      self = .string(string)
-    } else if let array = try? value.decode([JSON].self) {
-      self = .array(array)
-    } else {
-      self = .object(try value.decode([String: JSON].self))
+  private init(_ value: Any) {
+    switch value {
+    case let text as String: self = .string(text)
+    // What was true or false is the only number of this type.
+    case let number as NSNumber where String(cString: number.objCType) == "c": self = .bool(number.boolValue)
+    case let number as NSNumber: self = .number(number.doubleValue)
+    case let elements as [Any]: self = .array(elements.map { JSON($0) })
+    case let fields as [String: Any]: self = .object(fields.mapValues { JSON($0) })
+    default: self = .null
     }
   }
 
