@@ -27,9 +27,10 @@ build: setup
 	@mkdir -p bin
 	@cp "$$($(SWIFT_BUILD) -c release --show-bin-path)/stonepot" bin/stonepot
 
+# A test that hangs is ended: not all waits can be cancelled.
 test: setup-test lint
 	$(SWIFT_BUILD) --build-tests
-	swift test --scratch-path '$(SCRATCH)' --skip-build
+	timeout --kill-after=10 1500 swift test --scratch-path '$(SCRATCH)' --skip-build
 
 bench: setup-bench build
 	benchmarks/run $(if $(wildcard $(BASELINE)),--compare $(BASELINE))

@@ -58,13 +58,26 @@ package struct DedupWindow: Sendable, Equatable {
     }
     entries[cause.operation] = Entry(fingerprint: cause.fingerprint, sequence: sequence)
     order.append(cause.operation)
-    if entries.count > capacity, let forgotten = entries.removeValue(forKey: order[firstLive]) {
+  }
+
+  /// Forgets the oldest operations beyond the capacity. Not before what was recorded is final: what was forgotten does
+  /// not come back.
+  package mutating func trim() {
+    while entries.count > capacity, let forgotten = entries.removeValue(forKey: order[firstLive]) {
       floor = max(floor, forgotten.sequence)
       firstLive += 1
-      if firstLive > capacity {
-        order.removeFirst(firstLive)
-        firstLive = 0
-      }
+    }
+    if firstLive > capacity {
+      order.removeFirst(firstLive)
+      firstLive = 0
+    }
+  }
+
+  /// Forgets the operations that were recorded after a position: they were not applied after all.
+  package mutating func forget(after head: SequenceNumber) {
+    while let last = order.last, let entry = entries[last], entry.sequence > head {
+      entries[last] = nil
+      order.removeLast()
     }
   }
 }

@@ -2,7 +2,8 @@ package import JSONText
 
 /// One room as a value: its state, its position, its clock and the operations it remembers.
 ///
-/// The actor around it decides and applies a turn's operations on it, and drops it where the journal did not take them.
+/// The actor around it decides and applies a turn's operations on it, and rolls it back where the journal did not take
+/// them.
 package struct RoomMachine<Logic: RoomLogic>: Sendable {
   package enum Verdict: Sendable {
     /// To be applied, one after the other.
@@ -19,6 +20,13 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
   /// The time of the last event; a decision is never made at an earlier one.
   package private(set) var clock: Timestamp
   private var window: DedupWindow
+
+  /// Where a machine stood before a turn.
+  package struct Checkpoint: Sendable {
+    package let state: Logic.State
+    package let head: SequenceNumber
+    package let clock: Timestamp
+  }
 
   package init(room: RoomID, windowCapacity: Int = DedupWindow.defaultCapacity) {
     self.room = room
@@ -73,6 +81,19 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
     clock = max(clock, record.at)
     if let cause = record.cause { window.record(cause, at: record.sequence) }
   }
+
+  package var checkpoint: Checkpoint { Checkpoint(state: state, head: head, clock: clock) }
+
+  /// The events since the checkpoint came to nothing: they never happened.
+  package mutating func rollBack(to checkpoint: Checkpoint) {
+    state = checkpoint.state
+    head = checkpoint.head
+    clock = checkpoint.clock
+    window.forget(after: head)
+  }
+
+  /// The events so far are final; operations that are too old may be forgotten.
+  package mutating func settle() { window.trim() }
 }
 
 /// Why an operation was not applied.

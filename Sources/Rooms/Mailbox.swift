@@ -75,8 +75,9 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     }
   }
 
-  /// Puts requests in front of what is waiting, because the turn that took them came to nothing.
-  func putBack(_ mails: [Mail]) {
+  /// Puts requests in front of what is waiting, because the turn that took them did not get to them.
+  func putBack(_ mails: some Collection<Mail>) {
+    if mails.isEmpty { return }
     state.withLock { state in
       state.waiting.insert(contentsOf: mails, at: 0)
       state.boundedCount += mails.count { $0.isBounded }
@@ -102,7 +103,6 @@ final class Mailbox<Command: RoomCommand>: Sendable {
   }
 
   var lastUsed: Timestamp { state.withLock { $0.lastUsed } }
-  var depth: Int { state.withLock { $0.waiting.count } }
 }
 
 extension Mailbox.Mail {
@@ -114,13 +114,12 @@ extension Mailbox.Mail {
     }
   }
 
-  /// Whether it is tried again at once when its turn was refused. An operation is its sender's to repeat; a timer that
-  /// is still due comes again with the next look for due timers, so that a store that takes no commits is not asked
-  /// without a pause.
-  var isWorthRepeating: Bool {
+  /// Whether a room that is not in memory is loaded for it. What ends a session is nothing to a room that has none, and
+  /// one that wants to be told something was told that the room has gone.
+  var isWorthLoading: Bool {
     switch self {
-    case .request(.operation, _), .timer: false
-    case .request, .read, .passivate, .stop: true
+    case .request(.close, _), .request(.relay, _), .request(.resync, _), .passivate, .stop: false
+    case .request, .read, .timer: true
     }
   }
 

@@ -20,6 +20,7 @@ extension RoomMachine {
         apply(record)
       }
     }
+    settle()
   }
 }
 

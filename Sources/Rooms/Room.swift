@@ -9,7 +9,8 @@ package import Store
 /// Everything happens in `run()`, one turn after the other: take what waits in the mailbox, decide each request against
 /// the machine and apply what follows to it, commit all events of the turn at once, and only then let the turn's outputs
 /// go — broadcasts, acknowledgements, refusals, syncs and readings alike. So nobody ever sees what is not on disk, and
-/// a turn that could not be committed was never seen: its machine is dropped and loaded anew.
+/// a turn that could not be committed was never seen: the machine is rolled back, or loaded anew where it is not known
+/// what is on disk, and the turn is decided once more without changing anything.
 ///
 /// The actor is pinned to a lane, in the product an event loop; its turns then cost what plain calls cost.
 package actor Room<Voice: RoomVoice> {
@@ -32,6 +33,8 @@ package actor Room<Voice: RoomVoice> {
   /// What the store has as the room's timer.
   private var armed: Timestamp?
   private var snapshotAt: SequenceNumber = .zero
+  /// A snapshot that failed is not tried again before as many events as lie between two.
+  private var snapshotTriedAt: SequenceNumber = .zero
   private var isSavingSnapshot = false
 
   init(id: RoomID, epoch: Epoch, lane: any RoomLane, environment: RoomEnvironment<Voice>) {
@@ -48,43 +51,52 @@ package actor Room<Voice: RoomVoice> {
   func run() async {
     guard var machine = await loadOrEnd() else { return }
     while true {
-      let mails = await mailbox.take(limit: environment.settings.turnLimit)
-      let before = sessions
-      let published = machine.head
-      let turn = decide(mails, on: &machine)
+      var mails = await mailbox.take(limit: environment.settings.turnLimit)
+      let before = (machine: machine.checkpoint, sessions: sessions)
+      var turn = Turn<Logic>(now: environment.time.now())
+      let undecided = decide(mails, on: &machine, in: &turn)
+      mailbox.putBack(undecided)
+      mails.removeLast(undecided.count)
       switch await commit(turn) {
-      case .committed:
-        publish(turn)
-        await keepTimer(of: machine, after: turn)
-        saveSnapshotIfDue(of: machine)
-        if turn.isLast || (turn.mayPassivate && sessions.isEmpty) || isVacant(machine) {
-          if await retire(machine, isStopping: turn.isLast) { return }
+      case .committed: machine.settle()
+      case .refused(let notice, let isJournalKnown):
+        sessions = before.sessions
+        turn = Turn(now: environment.time.now(), refusal: notice)
+        if isJournalKnown {
+          machine.rollBack(to: before.machine)
+        } else {
+          guard let reloaded = await loadOrEnd(owing: mails, refusal: notice) else { return }
+          machine = reloaded
+          if machine.head != before.machine.head { tellEveryoneTheState(of: machine, in: &turn) }
         }
-      case .refused(let notice):
-        sessions = before
-        refuseOperations(among: mails, with: notice)
-        mailbox.putBack(mails.filter(\.isWorthRepeating))
-        guard let reloaded = await loadOrEnd() else { return }
-        machine = reloaded
-        if machine.head != published { tellEveryoneTheState(of: machine) }
+        _ = decide(mails, on: &machine, in: &turn)
       case .deposed:
-        environment.deposed(slot, epoch)
-        sessions = before
+        sessions = before.sessions
         mailbox.putBack(mails)
-        end(.moved)
+        depose()
         return
+      }
+      publish(turn)
+      guard await keepTimer(of: machine, after: turn) else { return depose() }
+      saveSnapshotIfDue(of: machine)
+      if turn.isLast || (turn.mayPassivate && sessions.isEmpty) || isVacant(machine) {
+        if await retire(machine, isStopping: turn.isLast) { return }
       }
     }
   }
 
   // MARK: - Loading
 
-  private func loadOrEnd() async -> Machine? {
+  /// - Parameters:
+  ///   - mails: what was taken and is not answered yet.
+  ///   - refusal: what operations are told if there is no machine.
+  private func loadOrEnd(owing mails: [Mail] = [], refusal: RefusalNotice = .storeUnavailable) async -> Machine? {
     do throws(RoomFault) {
       return try await load()
     } catch {
       environment.logger.error("room cannot be loaded", metadata: ["room": "\(id)", "reason": "\(error.message)"])
-      end(.unavailable)
+      mailbox.putBack(mails)
+      end(.unavailable, refusal: refusal)
       return nil
     }
   }
@@ -101,10 +113,12 @@ package actor Room<Voice: RoomVoice> {
     guard let stored else {
       armed = nil
       snapshotAt = .zero
+      snapshotTriedAt = .zero
       return Machine(room: id, windowCapacity: capacity)
     }
     armed = stored.timer
     snapshotAt = stored.snapshot?.sequence ?? .zero
+    snapshotTriedAt = snapshotAt
     return try Machine(room: id, stored: stored, windowCapacity: capacity)
   }
 
@@ -112,8 +126,8 @@ package actor Room<Voice: RoomVoice> {
 
   private enum TurnOutcome {
     case committed
-    /// The turn's events are not in the journal, or that is not known.
-    case refused(RefusalNotice)
+    /// The turn's events are not in the journal; or, if it is not known, they may be.
+    case refused(RefusalNotice, isJournalKnown: Bool)
     /// Another node owns the slot.
     case deposed
   }
@@ -139,22 +153,13 @@ package actor Room<Voice: RoomVoice> {
     case .stale: return .deposed
     case .conflict:
       environment.logger.error("the journal is not as this node left it", metadata: ["room": "\(id)"])
-      return .refused(.outcomeUnknown)
+      return .refused(.outcomeUnknown, isJournalKnown: false)
     case .failed(let error):
       environment.logger.warning("commit failed", metadata: ["room": "\(id)", "reason": "\(error.message)"])
-      return .refused(error.isRetryable ? .storeUnavailable : .unstorable)
+      return .refused(error.isRetryable ? .storeUnavailable : .unstorable, isJournalKnown: true)
     case .unknown(let error):
       environment.logger.warning("commit in doubt", metadata: ["room": "\(id)", "reason": "\(error.message)"])
-      return .refused(.outcomeUnknown)
-    }
-  }
-
-  /// Tells the senders of a turn's operations that it came to nothing.
-  private func refuseOperations(among mails: [Mail], with notice: RefusalNotice) {
-    let now = environment.time.now()
-    for case .request(.operation(let operation, let session, let isNamed), let subscriber) in mails {
-      let text = environment.voice.refusal(notice.naming(isNamed ? operation.id.value : nil), now: now)
-      subscriber.deliver(RoomOutput(epoch: epoch, items: [.direct(session, text)]))
+      return .refused(.outcomeUnknown, isJournalKnown: false)
     }
   }
 
@@ -203,12 +208,10 @@ package actor Room<Voice: RoomVoice> {
   }
 
   /// The journal is not where the clients left it: a commit was written after all, or somebody else wrote.
-  private func tellEveryoneTheState(of machine: Machine) {
-    var turn = Turn<Logic>(now: environment.time.now())
+  private func tellEveryoneTheState(of machine: Machine, in turn: inout Turn<Logic>) {
     for (session, entry) in sessions.entries {
       turn.say(sync(for: session, in: entry.dialect, of: machine, at: turn.now), to: entry.subscriber)
     }
-    publish(turn)
   }
 
   // MARK: - Timers and snapshots
@@ -221,21 +224,25 @@ package actor Room<Voice: RoomVoice> {
     return .set(due)
   }
 
-  private func keepTimer(of machine: Machine, after turn: Turn<Logic>) async {
-    guard turn.timerWasDue else { return }
+  /// - Returns: whether the slot is still this node's.
+  private func keepTimer(of machine: Machine, after turn: Turn<Logic>) async -> Bool {
+    guard turn.timerWasDue else { return true }
     let due = Logic.timerDue(machine.state)
-    guard due != armed else { return }
+    guard due != armed else { return true }
     do throws(StoreError) {
-      if try await environment.store.setTimer(due, of: id, slot: slot, epoch: epoch) { armed = due }
+      guard try await environment.store.setTimer(due, of: id, slot: slot, epoch: epoch) else { return false }
+      armed = due
     } catch {
       environment.logger.warning("timer not moved", metadata: ["room": "\(id)", "reason": "\(error.message)"])
     }
+    return true
   }
 
   private func saveSnapshotIfDue(of machine: Machine) {
     let interval = Int64(environment.settings.snapshotInterval)
-    guard !isSavingSnapshot, machine.head.number - snapshotAt.number >= interval else { return }
+    guard !isSavingSnapshot, machine.head.number - snapshotTriedAt.number >= interval else { return }
     isSavingSnapshot = true
+    snapshotTriedAt = machine.head
     let snapshot = RoomSnapshot(room: id, sequence: machine.head, text: machine.snapshot())
     Task {
       await self.save(snapshot)
@@ -248,6 +255,10 @@ package actor Room<Voice: RoomVoice> {
       if try await environment.store.saveSnapshot(snapshot, slot: slot, epoch: epoch) {
         snapshotAt = max(snapshotAt, snapshot.sequence)
         environment.metrics.snapshots.increment()
+      } else {
+        // The room hears of it in its own time, and goes.
+        environment.deposed(slot, epoch)
+        _ = mailbox.offer(.stop, now: environment.time.now())
       }
     } catch {
       environment.logger.warning("snapshot not saved", metadata: ["room": "\(id)", "reason": "\(error.message)"])
@@ -262,7 +273,10 @@ package actor Room<Voice: RoomVoice> {
   /// Leaves memory, if nothing has come in meanwhile; a stopping room leaves anyway.
   private func retire(_ machine: Machine, isStopping: Bool) async -> Bool {
     guard isStopping || mailbox.closeIfEmpty() else { return false }
-    if isStopping { refuseWaiting(.moved) }
+    if isStopping {
+      refuseWaiting(.moved, .storeUnavailable)
+      dismissSessions(.moved)
+    }
     if machine.head > snapshotAt {
       await save(RoomSnapshot(room: id, sequence: machine.head, text: machine.snapshot()))
     }
@@ -270,21 +284,30 @@ package actor Room<Voice: RoomVoice> {
     return true
   }
 
-  private func end(_ ending: RoomEnding) {
-    refuseWaiting(ending)
-    for subscriber in sessions.subscribers {
-      subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))
-    }
+  /// Another node owns the slot.
+  private func depose() {
+    environment.deposed(slot, epoch)
+    end(.moved)
+  }
+
+  private func end(_ ending: RoomEnding, refusal: RefusalNotice = .storeUnavailable) {
+    refuseWaiting(ending, refusal)
+    dismissSessions(ending)
     environment.retired(self)
   }
 
+  private func dismissSessions(_ ending: RoomEnding) {
+    for subscriber in sessions.subscribers {
+      subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))
+    }
+  }
+
   /// Closes the mailbox and answers what was in it.
-  private func refuseWaiting(_ ending: RoomEnding) {
+  private func refuseWaiting(_ ending: RoomEnding, _ refusal: RefusalNotice) {
     for mail in mailbox.close() {
       switch mail {
-      case .request(.operation(let operation, let session, let isNamed), let subscriber):
-        let notice = RefusalNotice.storeUnavailable.naming(isNamed ? operation.id.value : nil)
-        let text = environment.voice.refusal(notice, now: environment.time.now())
+      case .request(.operation(_, let session, let opId), let subscriber):
+        let text = environment.voice.refusal(refusal.naming(opId), now: environment.time.now())
         subscriber.deliver(RoomOutput(epoch: epoch, items: [.direct(session, text)]))
       case .request(.open, let subscriber):
         subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))

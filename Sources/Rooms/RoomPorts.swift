@@ -12,7 +12,8 @@ package struct SessionNumber: Hashable, Sendable, CustomStringConvertible {
 /// What a connection asks of its room. The requests of one session arrive in the order in which they were made.
 package enum RoomRequest<Command: RoomCommand>: Sendable {
   case open(SessionOpening)
-  case operation(Operation<Command>, session: SessionNumber, isNamed: Bool)
+  /// - Parameter opId: the operation's name if the client gave it one, and so expects an answer under it.
+  case operation(Operation<Command>, session: SessionNumber, opId: String?)
   /// A message that is passed on to everybody in the room and kept nowhere.
   case relay([UInt8], by: ParticipantID, session: SessionNumber)
   /// The session lost messages on its way out and wants the whole state instead.

@@ -78,6 +78,7 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
   package var warmCount: Int { state.withLock { $0.warm.count } }
 
   private func offer(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
+    guard mail.isWorthLoading else { return offerIfWarm(mail, to: id) }
     var known: Room<Voice>?
     while true {
       guard let room = room(id, replacing: known) else { return .closed }
@@ -85,6 +86,11 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
       if offer != .closed { return offer }
       known = room
     }
+  }
+
+  private func offerIfWarm(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
+    let room = state.withLock { $0.warm[id]?.room }
+    return room?.mailbox.offer(mail, now: time.now()) == .full ? .full : .taken
   }
 
   /// The room in memory, or a new one. Nil: not served here.

@@ -6,6 +6,12 @@ package struct RoomSettings: Sendable {
   /// Requests that one turn takes from the mailbox and commits together. More amortizes the commit; fewer lets the
   /// first of them out sooner.
   package var turnLimit = 128
+  /// Bytes of announcements after which a turn takes no further request. Many small changes of a large order would
+  /// else be gigabytes at once, as each is told with the whole order. More amortizes the commit of such an order.
+  package var turnBytes = 1 << 20
+  /// Events of one operation that the full dialect is told one by one, each with the whole order; of more, it is told
+  /// what has become of them all.
+  package var announcedSingly = 8
   /// Operations that a room remembers for its retries.
   package var dedupCapacity = 512
   /// Events after which a room saves a snapshot. More costs time when the room is loaded; fewer costs writes.

@@ -9,6 +9,9 @@ struct Turn<Logic: RoomLogic> {
   }
 
   let now: Timestamp
+  /// With it nothing is changed: an operation that would be accepted is refused with it, and the timer is left for the
+  /// next look at what is due. What was applied before is acknowledged as ever.
+  let refusal: RefusalNotice?
   var records: [Recorded<Logic.Event>] = []
   /// When the room wants its timer after this turn.
   var timerDue: Timestamp?
@@ -17,14 +20,27 @@ struct Turn<Logic: RoomLogic> {
   var catchUps: [CatchUp<Logic>] = []
   var mayPassivate = false
   var isLast = false
+  /// The size of all announcements.
+  private(set) var announcedBytes = 0
   private var outputs: [(target: Target, item: RoomOutput.Item)] = []
   private(set) var subscribers: [any RoomSubscriber] = []
 
-  init(now: Timestamp) { self.now = now }
+  init(now: Timestamp, refusal: RefusalNotice? = nil) {
+    self.now = now
+    self.refusal = refusal
+  }
 
   mutating func say(_ item: RoomOutput.Item, to subscriber: any RoomSubscriber) {
     remember(subscriber)
     outputs.append((.one(subscriber), item))
+  }
+
+  mutating func announce(
+    _ sequence: SequenceNumber, full: [UInt8]?, delta: [UInt8]?, among table: SessionTable
+  ) {
+    if full == nil && delta == nil { return }
+    announcedBytes += (full?.count ?? 0) + (delta?.count ?? 0)
+    sayToEveryone(.broadcast(at: sequence, full: full, delta: delta), among: table)
   }
 
   mutating func sayToEveryone(_ item: RoomOutput.Item, among table: SessionTable) {
@@ -58,13 +74,16 @@ struct CatchUp<Logic: RoomLogic>: Sendable {
 }
 
 extension Room {
-  /// Decides everything that was in the mailbox, in order, and applies what follows from it.
-  func decide(_ mails: [Mail], on machine: inout Machine) -> Turn<Logic> {
-    var turn = Turn<Logic>(now: environment.time.now())
-    for mail in mails {
-      switch mail {
+  /// Decides what was in the mailbox, in order, and applies what follows from it.
+  ///
+  /// - Returns: the mails that the turn has no room for.
+  func decide(_ mails: [Mail], on machine: inout Machine, in turn: inout Turn<Logic>) -> ArraySlice<Mail> {
+    var next = mails.startIndex
+    while next < mails.endIndex, turn.announcedBytes < environment.settings.turnBytes {
+      switch mails[next] {
       case .request(let request, let subscriber): decide(request, from: subscriber, on: &machine, in: &turn)
       case .read(let answer): turn.readings.append((answer, reading(of: machine, at: turn.now)))
+      case .timer where turn.refusal != nil: break
       case .timer:
         turn.timerWasDue = true
         if case .accepted(let records) = machine.decideTimer(context: environment.context(), now: turn.now) {
@@ -73,9 +92,10 @@ extension Room {
       case .passivate: turn.mayPassivate = true
       case .stop: turn.isLast = true
       }
+      next += 1
     }
     turn.timerDue = Logic.timerDue(machine.state)
-    return turn
+    return mails[next...]
   }
 
   private func decide(
@@ -84,8 +104,8 @@ extension Room {
   ) {
     switch request {
     case .open(let opening): open(opening, for: subscriber, on: machine, in: &turn)
-    case .operation(let operation, let session, let isNamed):
-      decide(operation, Sender(session: session, isNamed: isNamed, subscriber: subscriber), on: &machine, in: &turn)
+    case .operation(let operation, let session, let opId):
+      decide(operation, Sender(session: session, opId: opId, subscriber: subscriber), on: &machine, in: &turn)
     case .relay(let text, let participant, let session):
       guard let entry = sessions[session], entry.participant == participant else { return }
       turn.sayToEveryone(.transient(text), among: sessions)
@@ -121,8 +141,8 @@ extension Room {
 
   private struct Sender {
     let session: SessionNumber
-    /// Whether the client itself gave the operation its name, and so expects an acknowledgement under it.
-    let isNamed: Bool
+    /// The operation's name, if the client itself gave it and so expects an answer under it.
+    let opId: String?
     let subscriber: any RoomSubscriber
   }
 
@@ -130,12 +150,18 @@ extension Room {
     _ operation: Operation<Logic.Command>, _ sender: Sender, on machine: inout Machine, in turn: inout Turn<Logic>
   ) {
     let participant = operation.id.participant
-    if let bound = sessions[sender.session]?.participant, bound != participant {
-      refuse(.identityMismatch, operation, sender, in: &turn)
+    guard let entry = sessions[sender.session] else {
+      // The room was another one when the session was opened; its gateway is told so at this moment.
+      refuse(.storeUnavailable, sender, in: &turn)
+      return
+    }
+    if let bound = entry.participant, bound != participant {
+      refuse(.identityMismatch, sender, in: &turn)
       return
     }
     switch machine.decide(operation, context: environment.context(), now: turn.now) {
     case .accepted(let records):
+      if let refusal = turn.refusal { return refuse(refusal, sender, in: &turn) }
       let wasIncluded = Logic.includes(participant, in: machine.state)
       var change = sessions.bind(sender.session, to: participant)
       apply(records, to: &machine, in: &turn)
@@ -143,7 +169,7 @@ extension Room {
         change = PresenceChange(participant: participant, isOnline: true)
       }
       announce(change, of: machine, in: &turn)
-      acknowledge(operation, sender, at: records.last?.sequence ?? machine.head, in: &turn)
+      acknowledge(sender, at: records.last?.sequence ?? machine.head, in: &turn)
       if records.allSatisfy({ Logic.changesNothing($0.event) }) {
         tellStateIfAsked(operation, sender, of: machine, in: &turn)
       }
@@ -151,24 +177,28 @@ extension Room {
       if Logic.includes(participant, in: machine.state) {
         announce(sessions.bind(sender.session, to: participant), of: machine, in: &turn)
       }
-      acknowledge(operation, sender, at: sequence, in: &turn)
+      acknowledge(sender, at: sequence, in: &turn)
       tellStateIfAsked(operation, sender, of: machine, in: &turn)
-    case .rejected(let refusal): refuse(refusal, operation, sender, in: &turn)
+    case .rejected(let refusal): refuse(refusal, sender, in: &turn)
     }
   }
 
-  /// Applies events and calls them out.
+  /// Applies the events of one operation and calls them out.
   private func apply(
     _ records: [Recorded<Logic.Event>], to machine: inout Machine, in turn: inout Turn<Logic>
   ) {
+    let isSummedUp = records.count > environment.settings.announcedSingly
     for record in records {
       machine.apply(record)
       turn.records.append(record)
-      let full = announcement(of: record, state: machine.state, in: .full)
+      let full = isSummedUp ? nil : announcement(of: record, state: machine.state, in: .full)
       let delta = announcement(of: record, state: machine.state, in: .delta)
-      if full != nil || delta != nil {
-        turn.sayToEveryone(.broadcast(at: record.sequence, full: full, delta: delta), among: sessions)
-      }
+      turn.announce(record.sequence, full: full, delta: delta, among: sessions)
+    }
+    if isSummedUp, sessions.hasSessions(in: .full) {
+      let state = environment.voice.sync(
+        state: machine.state, head: machine.head, online: sessions.online, in: .full, now: turn.now)
+      turn.announce(machine.head, full: state, delta: nil, among: sessions)
     }
   }
 
@@ -189,11 +219,9 @@ extension Room {
 
   /// A client that named its operation gets its name back. One that did not learns the outcome from the broadcast, or
   /// from the state where there is none.
-  private func acknowledge(
-    _ operation: Operation<Logic.Command>, _ sender: Sender, at sequence: SequenceNumber, in turn: inout Turn<Logic>
-  ) {
-    guard sender.isNamed else { return }
-    let text = environment.voice.acknowledgement(of: operation.id.value, at: sequence, now: turn.now)
+  private func acknowledge(_ sender: Sender, at sequence: SequenceNumber, in turn: inout Turn<Logic>) {
+    guard let opId = sender.opId else { return }
+    let text = environment.voice.acknowledgement(of: opId, at: sequence, now: turn.now)
     turn.say(.direct(sender.session, text), to: sender.subscriber)
   }
 
@@ -202,19 +230,19 @@ extension Room {
     _ operation: Operation<Logic.Command>, _ sender: Sender, of machine: Machine, in turn: inout Turn<Logic>
   ) {
     guard let entry = sessions[sender.session],
-      !sender.isNamed || environment.voice.asksForState(operation.command)
+      sender.opId == nil || environment.voice.asksForState(operation.command)
     else { return }
     turn.say(sync(for: sender.session, in: entry.dialect, of: machine, at: turn.now), to: sender.subscriber)
   }
 
-  private func refuse(
-    _ refusal: Refusal<Logic.Rejection>, _ operation: Operation<Logic.Command>, _ sender: Sender,
-    in turn: inout Turn<Logic>
-  ) {
-    let notice = RefusalNotice(
-      code: refusal.code, message: refusal.message, operation: sender.isNamed ? operation.id.value : nil)
-    turn.say(.direct(sender.session, environment.voice.refusal(notice, now: turn.now)), to: sender.subscriber)
+  private func refuse(_ refusal: Refusal<Logic.Rejection>, _ sender: Sender, in turn: inout Turn<Logic>) {
+    refuse(RefusalNotice(code: refusal.code, message: refusal.message), sender, in: &turn)
     environment.metrics.refusals.increment()
+  }
+
+  private func refuse(_ notice: RefusalNotice, _ sender: Sender, in turn: inout Turn<Logic>) {
+    let text = environment.voice.refusal(notice.naming(sender.opId), now: turn.now)
+    turn.say(.direct(sender.session, text), to: sender.subscriber)
   }
 
   func sync(

@@ -45,7 +45,7 @@ struct LimitTests {
       }
       // A slow machine may have earned a few more, and who was cut has not heard all answers.
       #expect(499 <= seen && seen < 680)
-      #expect(0 < acknowledged && acknowledged <= seen + 1)
+      #expect(acknowledged <= seen + 1)
       // The joins are three events.
       #expect(try await server.journal(of: "room").count == seen + 3)
     }

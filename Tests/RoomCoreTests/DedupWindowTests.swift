@@ -37,6 +37,8 @@ import Testing
   @Test func theFloorRisesToWhatWasForgotten() {
     var window = DedupWindow(capacity: 3)
     for index in 1...4 { window.record(cause(index), at: SequenceNumber(Int64(index * 10))) }
+    #expect(window.floor == .zero)
+    window.trim()
     #expect(window.floor == SequenceNumber(10))
     #expect(window.count == 3)
     #expect(window.check(cause(1), after: SequenceNumber(9)) == .expired)
@@ -64,6 +66,7 @@ import Testing
             window.record(cause, at: head)
           }
           applied.append((cause, after))
+          if generator.below(3) == 0 { window.trim() }
         case .expired: #expect(after < window.floor)
         case .applied, .conflict: Issue.record("seed \(seed): operation \(name) was never sent before")
         }
@@ -79,6 +82,7 @@ import Testing
     for index in 1...23 {
       window.record(cause(index, by: "\"p\"é", fingerprint: .max - UInt64(index)), at: SequenceNumber(Int64(index)))
     }
+    window.trim()
     let restored = try roundTrip(window, capacity: 5)
     #expect(restored.floor == window.floor)
     #expect(restored.count == 5)

@@ -76,9 +76,36 @@ import Testing
     #expect(machine.state.value == 50)
   }
 
+  /// A machine whose turns sometimes come to nothing is, in every byte, one that never had those turns.
+  @Test func whatIsRolledBackNeverHappened() throws {
+    let seed: UInt64 = 5
+    var generator = SplitMix64(seed: seed)
+    var tried = Machine(room: room, windowCapacity: 4)
+    var plain = tried
+    for turn in 0..<500 {
+      let checkpoint = tried.checkpoint
+      var records: [Recorded<Counter.Event>] = []
+      for index in 0..<generator.below(8) {
+        let terms = (0...generator.below(3)).map { _ in Int64(generator.below(3)) - 1 }
+        records += try submit(
+          &tried, operation("\(turn).\(index)", .add(terms), after: tried.head.number), now: Int64(turn))
+      }
+      if generator.below(2) == 0 {
+        tried.rollBack(to: checkpoint)
+      } else {
+        for record in records { plain.apply(record) }
+        tried.settle()
+        plain.settle()
+      }
+      #expect(tried.snapshot() == plain.snapshot(), "seed \(seed), turn \(turn)")
+    }
+    #expect(plain.head > .zero)
+  }
+
   @Test func anOldUnknownOperationIsExpired() throws {
     var machine = Machine(room: room, windowCapacity: 2)
     for name in 1...3 { try submit(&machine, operation("\(name)", .add([1])), now: 1) }
+    machine.settle()
     #expect(
       refusal(machine.decide(operation("1", .add([1])), context: 1000, now: Timestamp(millis: 2))) == .operationExpired)
     try submit(&machine, operation("4", .add([1]), after: 3), now: 2)

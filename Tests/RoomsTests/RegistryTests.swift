@@ -54,6 +54,44 @@ struct RegistryTests {
     }
   }
 
+  @Test("What ends or follows a session does not load a room that left memory")
+  func nothingToLoadFor() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.join, "join") == "ack join 1")
+      let registry = house.registry
+      await registry.stop()
+      try await house.start()
+      let loads = house.store.calls(at: .load)
+      ann.close()
+      for request: RoomRequest<Counter.Command> in [
+        .resync(ann.session), .relay([], by: ParticipantID("ann"), session: ann.session),
+      ] {
+        #expect(house.registry.send(request, to: ward, from: house.listener) == .taken)
+      }
+      await house.drain()
+      #expect(house.registry.warmCount == 0 && house.store.calls(at: .load) == loads)
+    }
+  }
+
+  @Test("A room that cannot save its snapshot because another node owns the slot ends its sessions")
+  func deposedBySnapshot() async throws {
+    try await withHouse(adjusted { $0.snapshotInterval = 2 }) { house in
+      let store = house.store
+      store.close(.snapshot)
+      let ann = await house.connect(ward)
+      #expect(await ann.ask(.add(1), "one") == "ack one 1")
+      #expect(await ann.ask(.add(1), "two") == "ack two 2")
+      await house.until { store.waiting(at: .snapshot) == 1 }
+      let old = house.registry
+      try await house.start()
+      store.open(.snapshot)
+      await ann.sees { $0.ending == .moved }
+      await house.until { old.warmCount == 0 }
+      #expect(await old.read(ward) == .unavailable)
+    }
+  }
+
   @Test("Cold rooms cost nothing: thousands of them are not loaded")
   func coldRooms() async throws {
     try await withHouse { house in
@@ -135,13 +173,12 @@ struct RegistryTests {
           for sender in 0..<2 {
             group.addTask {
               for number in 1...each {
-                // Now as a visitor that comes and goes, now as one without a session.
                 let client = house.client(id)
-                if number.isMultiple(of: 3) { client.open() } else { house.listener.expect(client.session, in: .delta) }
+                client.open()
                 let name = "\(index).\(sender).\(number)"
                 let answer = await client.ask(.add(1), by: "p\(sender)", name)
                 #expect(answer.hasPrefix("ack"))
-                if number.isMultiple(of: 3) { client.close() }
+                client.close()
                 if number.isMultiple(of: 5) { #expect(await registry.read(id) != .unavailable) }
               }
             }

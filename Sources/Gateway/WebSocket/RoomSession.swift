@@ -121,7 +121,7 @@ final class RoomSession: WebSocketApplication {
       let name = message.opId ?? "\(hub.operationPrefix).\(number.number).\(operationCount)"
       let operation = Operation(
         id: OperationID(participant: message.participant, value: name), after: after(of: message), command: command)
-      if send(.operation(operation, session: number, isNamed: message.opId != nil)) == .full {
+      if send(.operation(operation, session: number, opId: message.opId)) == .full {
         refuse(RefusalNotice.overloaded.naming(message.opId))
       }
     case .speaking(let isSpeaking):

@@ -46,6 +46,8 @@ final class GatedStore: RoomStore {
   /// What becomes of the next commits, one by one; those after them pass.
   func plan(_ behaviours: FaultyStore.CommitBehaviour...) { state.withLock { $0.plan += behaviours } }
 
+  var plannedCount: Int { state.withLock { $0.plan.count } }
+
   func forgetPlan() { state.withLock { $0.plan = [] } }
 
   private func pass(_ gate: Gate) async {

@@ -195,7 +195,7 @@ struct Client: Sendable {
         Operation(
           id: OperationID(participant: ParticipantID(participant), value: name), after: SequenceNumber(after),
           command: command),
-        session: session, isNamed: isNamed))
+        session: session, opId: isNamed ? name : nil))
   }
 
   /// Sends an operation and waits for the answer to it that comes next.
