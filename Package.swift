@@ -109,12 +109,13 @@ let package = Package(
     .target(
       name: "StoreTesting", dependencies: ["Store", "RoomCore"], path: "Tests/StoreTesting", swiftSettings: settings),
     .executableTarget(
-      name: "store-crash-child", dependencies: ["Store", "RoomCore"], path: "Tests/StoreCrashChild",
+      name: "store-crash-child", dependencies: ["Store", "RoomCore", "TestSupport"], path: "Tests/StoreCrashChild",
       swiftSettings: settings),
     .testTarget(
       name: "StoreTests",
       dependencies: [
-        "Store", "StoreTesting", "RoomCore", "store-crash-child", .product(name: "GRDBSQLite", package: "GRDB.swift"),
+        "Store", "StoreTesting", "TestSupport", "RoomCore", "store-crash-child",
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -3,6 +3,7 @@ import RoomCore
 import Rooms
 import Store
 import StoreTesting
+import TestSupport
 import Testing
 import Wire
 
@@ -238,24 +239,4 @@ private struct RandomDriver {
     }
     #expect(String(text).hasPrefix(CounterVoice.describe(state, at: SequenceNumber(Int64(journal.count))) + " online="))
   }
-}
-
-/// A small seeded generator: the same seed gives the same choices on every machine.
-/// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-private struct SplitMix64 {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var word = state
-    word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-    return word ^ (word >> 31)
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-  mutating func chance(_ part: Int, in whole: Int) -> Bool { below(whole) < part }
-  mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 }

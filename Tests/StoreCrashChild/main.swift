@@ -8,6 +8,7 @@ import Foundation
 import RoomCore
 import Store
 import Synchronization
+import TestSupport
 
 final class Lane: CompletionLane {
   private let queue = DispatchQueue(label: "lane")
@@ -26,40 +27,27 @@ func fail(_ reason: String) -> Never {
   exit(2)
 }
 
-/// SplitMix64: small, and the same everywhere.
-struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
-
 /// One room: commits, waits for the outcome, commits again. Runs on the lane.
 final class Room: Sendable {
   private let store: any RoomStore
   private let lane: any CompletionLane
   private let id: RoomID
   private let epoch: Epoch
-  private let state: Mutex<(next: Int64, generator: Generator)>
+  private let state: Mutex<(next: Int64, generator: SplitMix64)>
 
   init(_ id: RoomID, in store: any RoomStore, on lane: any CompletionLane, epoch: Epoch, next: Int64, seed: UInt64) {
     self.id = id
     self.store = store
     self.lane = lane
     self.epoch = epoch
-    state = Mutex((next, Generator(state: seed)))
+    state = Mutex((next, SplitMix64(seed: seed)))
   }
 
   func goOn() {
     let (first, count, dice) = state.withLock { state in
       let count = Int.random(in: 1...3, using: &state.generator)
       defer { state.next += Int64(count) }
-      return (state.next, count, Int.random(in: 0..<40, using: &state.generator))
+      return (state.next, count, state.generator.below(40))
     }
     let last = first + Int64(count) - 1
     let text = "[" + (first...last).map(String.init).joined(separator: ",") + "]"

@@ -2,6 +2,7 @@ import Foundation
 import RoomCore
 import Store
 import StoreTesting
+import TestSupport
 import Testing
 
 /// Promise 1, saved before sent: whatever a process was told is on disk is there after `kill -9` at any moment.
@@ -21,7 +22,7 @@ struct CrashTests {
   func whatWasAcknowledgedSurvivesAKillAtAnyMoment() async throws {
     let seed = ProcessInfo.processInfo.environment["STONEPOT_SEED"].flatMap { UInt64($0) } ?? .random(in: 0...999_999)
     print("crash test: STONEPOT_SEED=\(seed)")
-    var generator = SplitMix(state: seed)
+    var generator = SplitMix64(seed: seed)
     let file = try TemporaryFile()
     let rooms = (0..<Self.roomCount).map { room("room-\($0)") }
     var verified: [RoomID: Int64] = [:]
@@ -164,18 +165,5 @@ struct CrashTests {
       }
     }
     return life
-  }
-}
-
-/// SplitMix64.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

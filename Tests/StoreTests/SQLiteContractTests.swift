@@ -1,4 +1,3 @@
-import Foundation
 import Store
 import StoreTesting
 import Testing
@@ -17,24 +16,5 @@ struct SQLiteHarness: StoreHarness {
 
   func open() async throws -> any RoomStore {
     try await SQLiteStore.open(SQLiteConfiguration(path: path, history: "history", mode: .shared))
-  }
-}
-
-/// The path of a file in a directory of its own, which goes when the test does.
-final class TemporaryFile: Sendable {
-  let directory: String
-  var path: String { directory + "/rooms.sqlite" }
-
-  init() throws {
-    directory = FileManager.default.temporaryDirectory.path + "/stonepot-store-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-  }
-
-  deinit {
-    do {
-      try FileManager.default.removeItem(atPath: directory)
-    } catch {
-      print("\(directory) stays behind: \(error)")
-    }
   }
 }

@@ -231,25 +231,6 @@ extension Listener.Sight {
   var resumption: String? { if case .resumption(let text) = self { text } else { nil } }
 }
 
-/// A file in a directory of its own, which goes when the test does.
-final class TemporaryFile: Sendable {
-  let directory: String
-  var path: String { directory + "/rooms.sqlite" }
-
-  init() throws {
-    directory = FileManager.default.temporaryDirectory.path + "/stonepot-rooms-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-  }
-
-  deinit {
-    do {
-      try FileManager.default.removeItem(atPath: directory)
-    } catch {
-      print("\(directory) stays behind: \(error)")
-    }
-  }
-}
-
 extension Trait where Self == TimeLimitTrait {
   /// Nothing here waits for time to pass; whoever hangs has found a defect.
   static var guarded: Self { .timeLimit(.minutes(1)) }
