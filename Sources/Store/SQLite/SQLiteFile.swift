@@ -41,9 +41,10 @@ enum SQLiteFile {
   /// Before anything is written, WAL mode included: is this ours, or new?
   private static func checkApplication(_ database: Database, path: String) throws {
     let connection = try database.connection
+    // In this order: another process may be making the file, and does both in one transaction.
+    let tables = try number("SELECT count(*) FROM sqlite_schema", on: connection)
     let application = try number("PRAGMA application_id", on: connection)
-    guard application != SQLiteSchema.applicationID else { return }
-    guard try application == 0 && number("SELECT count(*) FROM sqlite_schema", on: connection) == 0 else {
+    guard application == SQLiteSchema.applicationID || (application == 0 && tables == 0) else {
       throw StoreError.refused("\(path) is a SQLite file, but not a Stonepot store")
     }
   }
