@@ -19,6 +19,8 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
     var warm: [RoomID: Warm] = [:]
     /// Rooms that were replaced while they were still saving their snapshot.
     var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
+    /// Where the last look for due timers ended, if it did not see them all.
+    var lastDue: DueTimer?
     var isStopping = false
   }
 
@@ -160,11 +162,16 @@ extension RoomRegistry {
   }
 
   /// One look for timers that are due; cold rooms are loaded for it.
+  ///
+  /// A room that cannot be loaded stays due, so the next look goes on behind the last one, and begins anew after the
+  /// end.
   package func wakeDueRooms() async {
+    let limit = settings.timersPerLook
     do throws(StoreError) {
-      for id in try await store.dueTimers(at: time.now(), in: ownership.owned, limit: 256) {
-        _ = offer(.timer, to: id)
-      }
+      let timers = try await store.dueTimers(
+        at: time.now(), in: ownership.owned, after: state.withLock { $0.lastDue }, limit: limit)
+      state.withLock { $0.lastDue = timers.count < limit ? nil : timers.last }
+      for timer in timers { _ = offer(.timer, to: timer.room) }
     } catch {
       logger.warning("due timers cannot be read", metadata: ["reason": "\(error.message)"])
     }

@@ -71,10 +71,13 @@ package protocol RoomStore: Sendable {
 
   // MARK: Timers
 
-  /// Rooms whose timer is due at `now`, in slots that are at the epochs given, the longest due first.
+  /// Timers that are due at `now`, in slots that are at the epochs given, the longest due first. Those of one time come
+  /// in an order that stays.
+  ///
+  /// - Parameter after: one that an earlier call gave: those up to it are passed over, whatever became of it.
   func dueTimers(
-    at now: Timestamp, in slots: [Slot: Epoch], limit: Int
-  ) async throws(StoreError) -> [RoomID]
+    at now: Timestamp, in slots: [Slot: Epoch], after: DueTimer?, limit: Int
+  ) async throws(StoreError) -> [DueTimer]
 
   /// Sets or clears a room's timer without an event.
   ///
@@ -199,6 +202,17 @@ package enum TimerChange: Sendable, Equatable {
   case keep
   case set(Timestamp)
   case clear
+}
+
+/// A room's timer, when it is due.
+package struct DueTimer: Sendable, Equatable {
+  package let room: RoomID
+  package let due: Timestamp
+
+  package init(room: RoomID, due: Timestamp) {
+    self.room = room
+    self.due = due
+  }
 }
 
 /// Where the outcomes of commits are delivered: an event loop, or any other serial executor.

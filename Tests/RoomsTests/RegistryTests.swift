@@ -323,7 +323,7 @@ struct TimerTests {
       #expect(journal.last?.event == .ended && journal.last?.cause == nil)
       try await house.expectTimer(of: ward, at: nil)
       let due = try await house.store.faults.dueTimers(
-        at: Timestamp(millis: .max), in: house.ownership.owned, limit: 9)
+        at: Timestamp(millis: .max), in: house.ownership.owned, after: nil, limit: 9)
       #expect(due.isEmpty)
     }
   }
@@ -366,6 +366,26 @@ struct TimerTests {
       #expect(await ann.ask(.end, "end") == "ack end 3")
       try await house.expectTimer(of: ward, at: nil)
       #expect(house.store.calls(at: .timer) == 0)
+    }
+  }
+
+  @Test("Rooms that cannot be loaded do not keep the timers behind theirs from firing")
+  func beyondThoseThatCannot() async throws {
+    try await withHouse(adjusted { $0.timersPerLook = 2 }) { house in
+      let rooms = (0..<5).map { room("room-\($0)") }
+      for (number, room) in rooms.enumerated() {
+        let ann = await house.connect(room)
+        #expect(await ann.ask(.setIdle(Int64(1000 + number)), "idle") == "ack idle 1")
+        ann.close()
+      }
+      try await house.restart()
+      house.time.advance(by: .seconds(600))
+      house.store.close(.load)
+      for warm in [2, 4, 5] {
+        await house.registry.wakeDueRooms()
+        #expect(house.registry.warmCount == warm)
+      }
+      house.store.open(.load)
     }
   }
 

@@ -151,10 +151,10 @@ package final class FaultyStore: RoomStore {
   }
 
   package func dueTimers(
-    at now: Timestamp, in slots: [Slot: Epoch], limit: Int
-  ) async throws(StoreError) -> [RoomID] {
+    at now: Timestamp, in slots: [Slot: Epoch], after: DueTimer?, limit: Int
+  ) async throws(StoreError) -> [DueTimer] {
     try read()
-    return try await inner.dueTimers(at: now, in: slots, limit: limit)
+    return try await inner.dueTimers(at: now, in: slots, after: after, limit: limit)
   }
 
   package func setTimer(

@@ -189,13 +189,14 @@ package enum StoreContract {
       #expect(try await store.setTimer(nil, of: a, slot: Slot(of: a), epoch: old.epoch(a)) == false)
       #expect(try await new.save(a, at: 3))
       #expect(try await store.trimJournal(before: Timestamp(millis: .max), in: old.epochs, limit: 10) == 0)
-      #expect(try await store.dueTimers(at: Timestamp(millis: 100), in: old.epochs, limit: 10) == [])
+      #expect(try await store.dueTimers(at: Timestamp(millis: 100), in: old.epochs, after: nil, limit: 10) == [])
       try await store.release(old.epochs)
       let after = try await store.load(a)
       #expect(after?.timer == before?.timer)
       #expect(try await store.rooms(after: nil, limit: 1).first?.journalRows == 1)
       #expect(try await store.slots()[Slot(of: a).number].owner == new.node)
-      #expect(try await store.dueTimers(at: Timestamp(millis: 100), in: new.epochs, limit: 10) == [a])
+      let due = try await store.dueTimers(at: Timestamp(millis: 100), in: new.epochs, after: nil, limit: 10)
+      #expect(due.map(\.room) == [a])
       await store.close()
     },
     Sentence("a room stays in its slot: an epoch of another slot is no way in") { harness in
@@ -664,7 +665,9 @@ package enum StoreContract {
         await writer.commit(room, 1, timer: .set(Timestamp(millis: Int64(100 - index * 10))))
       }
       func due(_ millis: Int64, limit: Int = 100, in slots: [Slot: Epoch]? = nil) async throws -> [RoomID] {
-        try await store.dueTimers(at: Timestamp(millis: millis), in: slots ?? writer.epochs, limit: limit)
+        try await store.dueTimers(
+          at: Timestamp(millis: millis), in: slots ?? writer.epochs, after: nil, limit: limit
+        ).map(\.room)
       }
       #expect(try await due(29) == [])
       #expect(try await due(30) == [rooms[7]])
@@ -677,6 +680,36 @@ package enum StoreContract {
       #expect(try await due(1000, limit: 2, in: fewer) == [rooms[7], rooms[5]])
       fewer[Slot(of: rooms[7])] = Epoch(9)
       #expect(try await due(1000, limit: 2, in: fewer) == [rooms[5], rooms[4]])
+      await store.close()
+    },
+    Sentence("due timers are given page by page, those of one time too, and a page goes on behind one that is gone") {
+      harness in
+      let store = try await harness.open()
+      let rooms = (0..<20).map { room("room-\($0)") }
+      var writer = Writer(store)
+      try await writer.claim(Slot.all)
+      func pages(of size: Int, between: (DueTimer) async throws -> Void = { _ in }) async throws -> [DueTimer] {
+        var seen: [DueTimer] = []
+        while true {
+          let page = try await store.dueTimers(
+            at: Timestamp(millis: 2), in: writer.epochs, after: seen.last, limit: size)
+          #expect(page.count <= size)
+          seen += page
+          guard page.count == size, let last = page.last else { return seen }
+          try await between(last)
+        }
+      }
+      for (index, room) in rooms.enumerated() {
+        await writer.commit(room, 1, timer: .set(Timestamp(millis: Int64(index % 4))))
+      }
+      let all = try await store.dueTimers(at: Timestamp(millis: 2), in: writer.epochs, after: nil, limit: 100)
+      #expect(Set(all.map(\.room)).count == 15)
+      #expect(all.map(\.due) == all.map(\.due).sorted())
+      for size in [1, 2, 3, 7, 15] { #expect(try await pages(of: size) == all) }
+      let seen = try await pages(of: 4) { last in
+        _ = try await store.setTimer(nil, of: last.room, slot: Slot(of: last.room), epoch: writer.epoch(last.room))
+      }
+      #expect(seen == all)
       await store.close()
     },
     Sentence("a commit keeps, sets or clears its room's timer, and so does the call without an event") { harness in

@@ -109,22 +109,38 @@ enum SQLiteReads {
   // MARK: Timers
 
   static func dueTimers(
-    at now: Timestamp, in slots: [Slot: Epoch], limit: Int, from database: Database
-  ) throws -> [RoomID] {
+    at now: Timestamp, in slots: [Slot: Epoch], after: DueTimer?, limit: Int, from database: Database
+  ) throws -> [DueTimer] {
     let held = try presentSlots(of: slots, from: database)
+    let passed = try after.map { try place(of: $0, from: database) } ?? (due: .min, slot: 0, room: 0)
+    // In the order of the index.
     let statement = try SQLiteStatement.cached(
       """
-      SELECT t.slot, r.name FROM timers t INDEXED BY timers_by_due CROSS JOIN rooms r ON r.id = t.room
-      WHERE t.due <= ?1 ORDER BY t.due
+      SELECT t.slot, t.due, r.name FROM timers t INDEXED BY timers_by_due CROSS JOIN rooms r ON r.id = t.room
+      WHERE t.due <= ?1 AND (t.due, t.slot, t.room) > (?2, ?3, ?4) ORDER BY t.due, t.slot, t.room
       """, on: database)
     defer { statement.reset() }
     statement.bind(1, now.millis)
-    var rooms: [RoomID] = []
-    while rooms.count < limit, try statement.step() {
+    statement.bind(2, passed.due)
+    statement.bind(3, passed.slot)
+    statement.bind(4, passed.room)
+    var timers: [DueTimer] = []
+    while timers.count < limit, try statement.step() {
       guard held.contains(Slot(statement.int(0))) else { continue }
-      rooms.append(try roomID(statement.string(1)))
+      timers.append(
+        DueTimer(room: try roomID(statement.string(2)), due: Timestamp(millis: statement.int64(1))))
     }
-    return rooms
+    return timers
+  }
+
+  /// Where a timer stands in the order of the index, whatever became of it since.
+  private static func place(
+    of timer: DueTimer, from database: Database
+  ) throws(SQLiteFailure) -> (due: Int64, slot: Int64, room: Int64) {
+    let find = try SQLiteStatement.cached("SELECT slot, id FROM rooms WHERE name = ?1", on: database)
+    return try find.with(1, timer.room.name) { () throws(SQLiteFailure) in
+      try find.step() ? (timer.due.millis, find.int64(0), find.int64(1)) : (timer.due.millis, 0, 0)
+    }
   }
 
   /// Those of `slots` that are at the epochs given.

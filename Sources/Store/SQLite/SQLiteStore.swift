@@ -173,9 +173,9 @@ package final class SQLiteStore: RoomStore {
   // MARK: Timers
 
   package func dueTimers(
-    at now: Timestamp, in slots: [Slot: Epoch], limit: Int
-  ) async throws(StoreError) -> [RoomID] {
-    try await read { try SQLiteReads.dueTimers(at: now, in: slots, limit: limit, from: $0) }
+    at now: Timestamp, in slots: [Slot: Epoch], after: DueTimer?, limit: Int
+  ) async throws(StoreError) -> [DueTimer] {
+    try await read { try SQLiteReads.dueTimers(at: now, in: slots, after: after, limit: limit, from: $0) }
   }
 
   package func setTimer(

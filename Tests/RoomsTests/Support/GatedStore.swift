@@ -112,8 +112,10 @@ final class GatedStore: RoomStore {
     try await faults.trimJournal(before: time, in: slots, limit: limit)
   }
 
-  func dueTimers(at now: Timestamp, in slots: [Slot: Epoch], limit: Int) async throws(StoreError) -> [RoomID] {
-    try await faults.dueTimers(at: now, in: slots, limit: limit)
+  func dueTimers(
+    at now: Timestamp, in slots: [Slot: Epoch], after: DueTimer?, limit: Int
+  ) async throws(StoreError) -> [DueTimer] {
+    try await faults.dueTimers(at: now, in: slots, after: after, limit: limit)
   }
 
   func rooms(after: RoomID?, limit: Int) async throws(StoreError) -> [RoomSummary] {
