@@ -105,31 +105,16 @@ package protocol RoomStore: Sendable {
   func close() async
 }
 
-extension RoomStore {
-  package var statistics: StoreStatistics { StoreStatistics() }
-}
-
-extension RoomStore {
-  /// `commit`, for a caller that waits.
-  package func commit(_ commit: RoomCommit) async -> CommitOutcome {
-    await withUnsafeContinuation { continuation in
-      self.commit(commit) { continuation.resume(returning: $0) }
-    }
-  }
-}
-
 /// What tells one deployment's store from another's.
 package struct StoreIdentity: Sendable, Equatable {
   package let cluster: String
   /// Changes whenever the store's past does: a new store, or one restored from a backup. A client's `since` is good
   /// only within one history.
   package let history: String
-  package let schemaVersion: Int
 
-  package init(cluster: String, history: String, schemaVersion: Int) {
+  package init(cluster: String, history: String) {
     self.cluster = cluster
     self.history = history
-    self.schemaVersion = schemaVersion
   }
 }
 
@@ -286,18 +271,15 @@ package struct RoomSummary: Sendable, Equatable {
   package let slot: Slot
   package let head: SequenceNumber
   package let snapshot: SequenceNumber?
-  /// How many rows the journal still has.
-  package let journalRows: Int
   package let updatedAt: Timestamp
 
   package init(
-    room: RoomID, slot: Slot, head: SequenceNumber, snapshot: SequenceNumber?, journalRows: Int, updatedAt: Timestamp
+    room: RoomID, slot: Slot, head: SequenceNumber, snapshot: SequenceNumber?, updatedAt: Timestamp
   ) {
     self.room = room
     self.slot = slot
     self.head = head
     self.snapshot = snapshot
-    self.journalRows = journalRows
     self.updatedAt = updatedAt
   }
 }

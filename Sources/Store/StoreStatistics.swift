@@ -12,8 +12,6 @@ package struct StoreStatistics: Sendable, Equatable {
   package var unknown = 0
   /// Text of the commits that were committed.
   package var committedBytes = 0
-  /// Claims, snapshots, timers and the other writes that are not commits, done or refused.
-  package var otherWrites = 0
   /// Commits and other writes that wait for the writer, and the text they hold.
   package var queueDepth = 0
   package var queueBytes = 0

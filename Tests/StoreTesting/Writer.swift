@@ -58,6 +58,15 @@ package struct Writer: Sendable {
   }
 }
 
+extension RoomStore {
+  /// `commit`, for a caller that waits.
+  package func commit(_ commit: RoomCommit) async -> CommitOutcome {
+    await withUnsafeContinuation { continuation in
+      self.commit(commit) { continuation.resume(returning: $0) }
+    }
+  }
+}
+
 extension StoredRoom {
   package var journalTexts: [String] { journal.map(\.string) }
 }

@@ -105,8 +105,7 @@ enum SQLiteFile {
       throw StoreError.refused("\(settings.path) has the older schema \(version); start a server on it once")
     }
     return StoreIdentity(
-      cluster: try meta("cluster", on: connection) ?? "", history: try meta("history", on: connection) ?? "",
-      schemaVersion: version)
+      cluster: try meta("cluster", on: connection) ?? "", history: try meta("history", on: connection) ?? "")
   }
 
   private static func check(_ connection: OpaquePointer, _ settings: SQLiteConfiguration) throws {

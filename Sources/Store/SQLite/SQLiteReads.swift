@@ -161,8 +161,7 @@ enum SQLiteReads {
   static func rooms(after: RoomID?, limit: Int, from database: Database) throws -> [RoomSummary] {
     let statement = try SQLiteStatement.cached(
       """
-      SELECT r.name, r.slot, s.sequence, s.at, j.first + j.count - 1, j.at,
-        (SELECT count(*) FROM journal WHERE room = r.id)
+      SELECT r.name, r.slot, s.sequence, s.at, j.first + j.count - 1, j.at
       FROM rooms r LEFT JOIN snapshots s ON s.room = r.id
       LEFT JOIN journal j ON j.room = r.id AND j.first = (SELECT max(first) FROM journal WHERE room = r.id)
       WHERE r.name > ?1 ORDER BY r.name LIMIT ?2
@@ -175,7 +174,7 @@ enum SQLiteReads {
           RoomSummary(
             room: try roomID(statement.string(0)), slot: Slot(statement.int(1)),
             head: SequenceNumber(max(statement.int64(2), statement.int64(4))),
-            snapshot: statement.isNull(2) ? nil : SequenceNumber(statement.int64(2)), journalRows: statement.int(6),
+            snapshot: statement.isNull(2) ? nil : SequenceNumber(statement.int64(2)),
             updatedAt: Timestamp(millis: max(statement.int64(3), statement.int64(5)))))
       }
       return rooms

@@ -341,7 +341,6 @@ final class SQLiteWriter: Sendable {
       for item in work {
         switch item {
         case .write(let write):
-          counted.otherWrites += 1
           write.finish(error)
         case .commit(let commit, let completion):
           let outcome = rest.removeFirst()
@@ -493,7 +492,6 @@ extension StoreStatistics {
     conflicts += other.conflicts
     failed += other.failed
     unknown += other.unknown
-    otherWrites += other.otherWrites
   }
 }
 
