@@ -1,4 +1,4 @@
-/// What a store has done since it was opened; for metrics. One moment's picture, made under one lock.
+/// What a store has done since it was opened, and what waits; for metrics.
 package struct StoreStatistics: Sendable, Equatable {
   /// Transactions that reached the disk. Each cost one fsync; checkpoints come on top.
   package var transactions = 0
@@ -15,9 +15,11 @@ package struct StoreStatistics: Sendable, Equatable {
   /// Commits and other writes that wait for the writer, and the text they hold.
   package var queueDepth = 0
   package var queueBytes = 0
+  /// Reads that run or wait for a connection.
+  package var readDepth = 0
   /// Commits in the largest transaction so far.
   package var largestGroup = 0
-  /// From taking the write lock to the end of the transaction, fsync included.
+  /// From asking for the write lock to the end of the transaction, fsync included.
   package var lastTransactionNanoseconds: Int64 = 0
   package var totalTransactionNanoseconds: Int64 = 0
   /// How often the engine's connection was closed and made anew after an error that left its state in doubt.

@@ -32,9 +32,17 @@ package struct SQLiteConfiguration: Sendable {
   package var busyTimeout = Duration.seconds(5)
   /// Connections for reading, 4 by default; each costs up to 2 MiB of page cache.
   package var readers = 4
+  /// Most reads under way, those waiting for a connection included, 65 536 by default; beyond that they fail at once
+  /// and may be retried. Each costs about 1 KiB while it waits.
+  package var readQueue = 65_536
+  /// The same for reads of a journal alone, 1024 by default: rooms that are loaded must not wait for ever behind
+  /// clients that catch up and can be given the state instead. More replays to more of them; fewer loads sooner.
+  package var journalReadQueue = 1024
 
   /// Stands in for COMMIT in tests: is given the real one and answers with SQLite's result code.
   package var commitFault: (@Sendable (_ commit: () -> Int32) -> Int32)?
+  /// Runs before each read, on the reader's queue, in tests.
+  package var beforeRead: (@Sendable () -> Void)?
   /// Runs on the writing connection whenever it was made, in tests.
   package var setUpSQL: String?
   /// Steps of the schema beyond the released ones, in tests.

@@ -1,6 +1,7 @@
 internal import Dispatch
 internal import GRDB
 package import RoomCore
+internal import Synchronization
 
 /// Rooms in one SQLite file: the embedded store of one machine, for one process or for several of a cluster.
 ///
@@ -15,7 +16,7 @@ package final class SQLiteStore: RoomStore {
 
   private enum Access {
     case writer(SQLiteWriter)
-    case readOnly(DatabasePool)
+    case readOnly(ReadOnlyFile)
   }
 
   private init(identity: StoreIdentity, access: Access) {
@@ -49,7 +50,7 @@ package final class SQLiteStore: RoomStore {
       }
     }
     let (pool, identity) = try opened.get()
-    return SQLiteStore(identity: identity, access: .readOnly(pool))
+    return SQLiteStore(identity: identity, access: .readOnly(ReadOnlyFile(pool, configuration)))
   }
 
   package var statistics: StoreStatistics {
@@ -68,14 +69,10 @@ package final class SQLiteStore: RoomStore {
     switch access {
     case .writer(let writer):
       await writer.close()
-    case .readOnly(let pool):
+    case .readOnly(let file):
       await withUnsafeContinuation { continuation in
         DispatchQueue.global().async {
-          do {
-            try pool.close()
-          } catch {
-            // A reader would not end; the connections close with the pool.
-          }
+          file.close()
           continuation.resume()
         }
       }
@@ -126,7 +123,7 @@ package final class SQLiteStore: RoomStore {
   package func journal(
     of room: RoomID, after: SequenceNumber, through: SequenceNumber
   ) async throws(StoreError) -> [JournalRow]? {
-    try await read { try SQLiteReads.journal(of: room, after: after, through: through, from: $0) }
+    try await read(.journal) { try SQLiteReads.journal(of: room, after: after, through: through, from: $0) }
   }
 
   package func saveSnapshot(
@@ -240,48 +237,45 @@ package final class SQLiteStore: RoomStore {
     }
   }
 
-  /// Runs `body` on a reader's own dispatch queue; the caller's thread goes on.
-  ///
-  /// Not GRDB's `async` read: that one is cut off when the calling task is cancelled, and what a room reads belongs to
-  /// all who are in it.
   private func read<Value: Sendable>(
-    _ body: @escaping @Sendable (Database) throws -> Value
+    _ kind: SQLiteReaders.Kind = .load, _ body: @escaping @Sendable (Database) throws -> Value
   ) async throws(StoreError) -> Value {
-    let pool = try await pool
-    let result: Result<Value, StoreError> = await withUnsafeContinuation { continuation in
-      pool.asyncRead { database in
-        do {
-          continuation.resume(returning: .success(try body(database.get())))
-        } catch {
-          continuation.resume(returning: .failure(self.readError(error)))
-        }
-      }
-    }
-    return try result.get()
-  }
-
-  private var pool: DatabasePool {
-    get async throws(StoreError) {
-      switch access {
-      case .readOnly(let pool):
-        return pool
-      case .writer(let writer):
-        if let pool = writer.pool { return pool }
-        // Any write makes the writer connect anew, or says why it cannot.
-        try await writer.write { _ in }
-        guard let pool = writer.pool else { throw .unavailable("the connection is being made anew") }
-        return pool
-      }
-    }
-  }
-
-  private func readError(_ error: any Error) -> StoreError {
-    // GRDB's word for a pool that was closed.
-    guard let error = error as? DatabaseError, error.resultCode == .SQLITE_MISUSE else { return StoreError(error) }
-    return switch access {
-    case .readOnly: .closed
+    switch access {
+    case .readOnly(let file):
+      guard let result = await file.readers.read(kind, body) else { throw .closed }
+      return try result.get()
     case .writer(let writer):
-      writer.isClosing ? .closed : .unavailable("the connection is being made anew")
+      if let result = await writer.readers.read(kind, body) { return try result.get() }
+      // Any write makes the writer connect anew, or says why it cannot.
+      try await writer.write { _ in }
+      guard let result = await writer.readers.read(kind, body) else {
+        throw writer.isClosing ? .closed : .unavailable("the connection is being made anew")
+      }
+      return try result.get()
+    }
+  }
+}
+
+/// A file that is only looked into.
+private final class ReadOnlyFile: Sendable {
+  let readers: SQLiteReaders
+  private let pool: Mutex<DatabasePool?>
+
+  init(_ pool: DatabasePool, _ configuration: SQLiteConfiguration) {
+    readers = SQLiteReaders(configuration)
+    readers.start(pool)
+    self.pool = Mutex(pool)
+  }
+
+  func close() {
+    readers.stop()
+    pool.withLock { pool in
+      do {
+        try pool?.close()
+      } catch {
+        // The connections close with the pool.
+      }
+      pool = nil
     }
   }
 }

@@ -46,12 +46,13 @@ final class SQLiteWriter: Sendable {
   private let queue = Mutex(Queue())
   private let wake = DispatchSemaphore(value: 0)
   private let counters = Mutex(StoreStatistics())
-  private let shared = Mutex<DatabasePool?>(nil)
+  let readers: SQLiteReaders
   private let lock: FileLock
 
   private init(_ settings: SQLiteConfiguration, lock: FileLock) {
     self.settings = settings
     self.lock = lock
+    readers = SQLiteReaders(settings)
   }
 
   /// Opens the file on a new thread, which goes on as the writer.
@@ -87,8 +88,6 @@ final class SQLiteWriter: Sendable {
     }
   }
 
-  /// What readers read from; nil while there is no sound connection, and when closed.
-  var pool: DatabasePool? { shared.withLock { $0 } }
   var isClosing: Bool { queue.withLock { $0.isClosing } }
 
   var statistics: StoreStatistics {
@@ -97,6 +96,7 @@ final class SQLiteWriter: Sendable {
       statistics.queueDepth = queue.waiting.count
       statistics.queueBytes = queue.bytes
     }
+    statistics.readDepth = readers.depth
     return statistics
   }
 
@@ -377,7 +377,7 @@ final class SQLiteWriter: Sendable {
         try SQLiteSession(database.connection, commitFault: writer.settings.commitFault)
       }
       self.pool = pool
-      writer.shared.withLock { $0 = pool }
+      writer.readers.start(pool)
     }
 
     private func reconnectIfNeeded() throws(StoreError) {
@@ -401,7 +401,7 @@ final class SQLiteWriter: Sendable {
     }
 
     private func shutDown(checkpoint: String?) {
-      writer.shared.withLock { $0 = nil }
+      writer.readers.stop()
       guard let pool, let session else { return }
       self.pool = nil
       self.session = nil
