@@ -220,6 +220,11 @@ struct ProgramTests {
       #expect(try await metric("stonepot_messages_received_total") == 2)
       #expect(try await metric("stonepot_room_events_total") == 4)
       try await eventually("the store's own counts") { try await metric("stonepot_store_commits_total") == 2 }
+      let text = try await probe.get("/metrics").body
+      for name in ["commits_total", "transaction_seconds_total"] {
+        #expect(text.contains("# TYPE stonepot_store_\(name) counter\n"))
+      }
+      #expect(try await metric("stonepot_store_transaction_seconds_total") ?? 0 > 0)
       await asha.socket.close()
       await ravi.socket.disconnect()
       try await eventually("the sessions to end") { try await metric("stonepot_sessions") == 0 }

@@ -17,6 +17,7 @@ package final class PrometheusRegistry: MetricsFactory {
 
   private struct Metrics {
     var counters: [Key: CounterCell] = [:]
+    var floatingPointCounters: [Key: FloatingPointCounterCell] = [:]
     var meters: [Key: MeterCell] = [:]
     var summaries: [Key: SummaryCell] = [:]
   }
@@ -37,6 +38,9 @@ package final class PrometheusRegistry: MetricsFactory {
     for (key, cell) in metrics.counters.sorted(by: { $0.key < $1.key }) {
       line(key, kind: "counter", "\(cell.value.load(ordering: .relaxed))")
     }
+    for (key, cell) in metrics.floatingPointCounters.sorted(by: { $0.key < $1.key }) {
+      line(key, kind: "counter", "\(cell.value)")
+    }
     for (key, cell) in metrics.meters.sorted(by: { $0.key < $1.key }) { line(key, kind: "gauge", "\(cell.value)") }
     for (key, cell) in metrics.summaries.sorted(by: { $0.key < $1.key }) {
       let summary = cell.summary
@@ -50,6 +54,12 @@ package final class PrometheusRegistry: MetricsFactory {
 
   package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
     cell(label, dimensions, in: \.counters) { CounterCell() }
+  }
+
+  package func makeFloatingPointCounter(
+    label: String, dimensions: [(String, String)]
+  ) -> any FloatingPointCounterHandler {
+    cell(label, dimensions, in: \.floatingPointCounters) { FloatingPointCounterCell() }
   }
 
   package func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
@@ -67,6 +77,7 @@ package final class PrometheusRegistry: MetricsFactory {
 
   // A metric lives as long as the process: forgetting one would make its counter start over.
   package func destroyCounter(_ handler: any CounterHandler) {}
+  package func destroyFloatingPointCounter(_ handler: any FloatingPointCounterHandler) {}
   package func destroyMeter(_ handler: any MeterHandler) {}
   package func destroyRecorder(_ handler: any RecorderHandler) {}
   package func destroyTimer(_ handler: any TimerHandler) {}
@@ -104,6 +115,15 @@ private final class CounterCell: CounterHandler {
 
   func increment(by amount: Int64) { value.wrappingAdd(amount, ordering: .relaxed) }
   func reset() { value.store(0, ordering: .relaxed) }
+}
+
+private final class FloatingPointCounterCell: FloatingPointCounterHandler {
+  private let state = Mutex(0.0)
+
+  var value: Double { state.withLock { $0 } }
+
+  func increment(by amount: Double) { state.withLock { $0 += amount } }
+  func reset() { state.withLock { $0 = 0 } }
 }
 
 private final class MeterCell: MeterHandler, RecorderHandler {

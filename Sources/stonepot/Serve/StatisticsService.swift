@@ -7,10 +7,10 @@ struct StatisticsService: Service {
   let store: any RoomStore
 
   func run() async throws {
-    let gauges = StoreGauges()
     await cancelWhenGracefulShutdown {
+      var metrics = StoreMetrics()
       while !Task.isCancelled {
-        gauges.record(store.statistics)
+        metrics.record(store.statistics)
         do {
           try await Task.sleep(for: .seconds(1))
         } catch {
@@ -22,36 +22,45 @@ struct StatisticsService: Service {
 }
 
 /// The store's counts under their names in the metrics.
-private struct StoreGauges {
-  private let transactions = Meter(label: "stonepot_store_transactions_total")
-  private let failedTransactions = Meter(label: "stonepot_store_transactions_failed_total")
-  private let committed = Meter(label: "stonepot_store_commits_total")
-  private let stale = Meter(label: "stonepot_store_commits_stale_total")
-  private let conflicts = Meter(label: "stonepot_store_commits_conflicting_total")
-  private let failed = Meter(label: "stonepot_store_commits_failed_total")
-  private let unknown = Meter(label: "stonepot_store_commits_unknown_total")
-  private let bytes = Meter(label: "stonepot_store_committed_bytes_total")
+private struct StoreMetrics {
+  private let transactions = Counter(label: "stonepot_store_transactions_total")
+  private let failedTransactions = Counter(label: "stonepot_store_transactions_failed_total")
+  private let committed = Counter(label: "stonepot_store_commits_total")
+  private let stale = Counter(label: "stonepot_store_commits_stale_total")
+  private let conflicts = Counter(label: "stonepot_store_commits_conflicting_total")
+  private let failed = Counter(label: "stonepot_store_commits_failed_total")
+  private let unknown = Counter(label: "stonepot_store_commits_unknown_total")
+  private let bytes = Counter(label: "stonepot_store_committed_bytes_total")
+  private let seconds = FloatingPointCounter(label: "stonepot_store_transaction_seconds_total")
+  private let reconnects = Counter(label: "stonepot_store_reconnects_total")
   private let queueDepth = Meter(label: "stonepot_store_queue_depth")
   private let queueBytes = Meter(label: "stonepot_store_queue_bytes")
+  private let readDepth = Meter(label: "stonepot_store_read_depth")
   private let largestGroup = Meter(label: "stonepot_store_largest_group")
   private let lastSeconds = Meter(label: "stonepot_store_last_transaction_seconds")
-  private let totalSeconds = Meter(label: "stonepot_store_transaction_seconds_total")
-  private let reconnects = Meter(label: "stonepot_store_reconnects_total")
+  /// What the counters have been told.
+  private var counted = StoreStatistics()
 
-  func record(_ statistics: StoreStatistics) {
-    transactions.set(statistics.transactions)
-    failedTransactions.set(statistics.failedTransactions)
-    committed.set(statistics.committed)
-    stale.set(statistics.stale)
-    conflicts.set(statistics.conflicts)
-    failed.set(statistics.failed)
-    unknown.set(statistics.unknown)
-    bytes.set(statistics.committedBytes)
+  mutating func record(_ statistics: StoreStatistics) {
+    func count(_ counter: Counter, _ value: KeyPath<StoreStatistics, Int>) {
+      counter.increment(by: statistics[keyPath: value] - counted[keyPath: value])
+    }
+    count(transactions, \.transactions)
+    count(failedTransactions, \.failedTransactions)
+    count(committed, \.committed)
+    count(stale, \.stale)
+    count(conflicts, \.conflicts)
+    count(failed, \.failed)
+    count(unknown, \.unknown)
+    count(bytes, \.committedBytes)
+    count(reconnects, \.reconnects)
+    let nanoseconds = statistics.totalTransactionNanoseconds - counted.totalTransactionNanoseconds
+    seconds.increment(by: Double(nanoseconds) / 1e9)
+    counted = statistics
     queueDepth.set(statistics.queueDepth)
     queueBytes.set(statistics.queueBytes)
+    readDepth.set(statistics.readDepth)
     largestGroup.set(statistics.largestGroup)
     lastSeconds.set(Double(statistics.lastTransactionNanoseconds) / 1e9)
-    totalSeconds.set(Double(statistics.totalTransactionNanoseconds) / 1e9)
-    reconnects.set(statistics.reconnects)
   }
 }
