@@ -4,9 +4,14 @@ import GRDBSQLite
 final class RawDatabase {
   private let connection: OpaquePointer
 
-  init(_ path: String) throws {
+  /// - Parameter withoutLog: whether to see the file alone, as if its write-ahead log were lost.
+  init(_ path: String, withoutLog: Bool = false) throws {
     var connection: OpaquePointer?
-    guard sqlite3_open(path, &connection) == SQLITE_OK, let connection else { throw RawError(message: "open \(path)") }
+    let name = withoutLog ? "file:\(path)?immutable=1" : path
+    let flags = withoutLog ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+    guard sqlite3_open_v2(name, &connection, flags, nil) == SQLITE_OK, let connection else {
+      throw RawError(message: "open \(path)")
+    }
     self.connection = connection
   }
 

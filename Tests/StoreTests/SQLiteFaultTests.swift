@@ -25,37 +25,13 @@ struct SQLiteFaultTests {
     if case .failed(.unavailable) = outcome { true } else { false }
   }
 
-  /// What COMMIT is to do, from now on.
-  final class Fault: Sendable {
-    enum Kind {
-      case none
-      case fail(Int32)
-      case writeAndFail(Int32)
-    }
-
-    private let kind = Mutex(Kind.none)
-    func set(_ kind: Kind) { self.kind.withLock { $0 = kind } }
-
-    @Sendable func run(_ commit: () -> Int32) -> Int32 {
-      switch kind.withLock({ $0 }) {
-      case .none: return commit()
-      case .fail(let code): return code
-      case .writeAndFail(let code):
-        #expect(commit() == SQLITE_OK)
-        return code
-      }
-    }
-  }
-
-  static let fsyncFailed = SQLITE_IOERR | (4 << 8)
-
   // MARK: Waiting for the disk
 
   @Test func everyCommitWaitsForTheDisk() async throws {
-    let fault = Fault()
+    let fault = CommitFault()
     let store = try await open { $0.commitFault = fault.run }
     #expect(try await store.writerPragma("synchronous") == 2)
-    fault.set(.fail(Self.fsyncFailed))
+    fault.set(.fail(CommitFault.fsync))
     await #expect(throws: StoreError.self) { try await store.checkHealth() }
     fault.set(.none)
     #expect(try await store.writerPragma("synchronous") == 2)
@@ -67,13 +43,13 @@ struct SQLiteFaultTests {
   }
 
   @Test func aFailedFsyncLeavesTheOutcomeUnknownAndTheConnectionIsMadeAnew() async throws {
-    let fault = Fault()
+    let fault = CommitFault()
     let store = try await open { $0.commitFault = fault.run }
     var writer = Writer(store)
     try await writer.claim(a)
     #expect(await writer.commit(a, 1) == .committed)
 
-    fault.set(.fail(Self.fsyncFailed))
+    fault.set(.fail(CommitFault.fsync))
     guard case .unknown(.unavailable) = await writer.commit(a, 2) else {
       Issue.record("the outcome is not unknown")
       return
@@ -81,7 +57,7 @@ struct SQLiteFaultTests {
     #expect(store.statistics.reconnects == 1)
     #expect(try await store.load(a)?.head == SequenceNumber(1))
 
-    fault.set(.writeAndFail(Self.fsyncFailed))
+    fault.set(.writeAndFail(CommitFault.fsync))
     guard case .unknown(.unavailable) = await writer.commit(a, 2) else {
       Issue.record("the outcome is not unknown")
       return
@@ -97,9 +73,64 @@ struct SQLiteFaultTests {
     await store.close()
   }
 
+  /// After a failed fsync the log may be whole in memory and not on disk, where no later fsync writes it again.
+  @Test func whatIsReadAfterAFailedFsyncIsInTheFileProper() async throws {
+    let fault = CommitFault()
+    let store = try await open { $0.commitFault = fault.run }
+    var writer = Writer(store)
+    try await writer.claim(a)
+    #expect(try await store.load(a) == nil)
+    fault.set(.writeAndFail(CommitFault.fsync))
+    guard case .unknown(.unavailable) = await writer.commit(a, 1) else {
+      Issue.record("the outcome is not unknown")
+      return
+    }
+    #expect(try await store.load(a)?.head == SequenceNumber(1))
+    #expect(try RawDatabase(file.path, withoutLog: true).query("SELECT first FROM journal") == ["1"])
+    await store.close()
+  }
+
+  @Test func aFileThatWentAwayIsNotReplacedByAnother() async throws {
+    let other = SQLiteConfiguration(path: file.directory + "/other.sqlite", history: "other")
+    try await SQLiteStore.open(other).close()
+    let path = file.path
+    let mustGo = Atomic(true)
+    let store = try await open {
+      $0.commitFault = { commit in
+        guard mustGo.load(ordering: .sequentiallyConsistent) else { return commit() }
+        for end in ["", "-wal", "-shm"] { rename(path + end, path + ".away" + end) }
+        return CommitFault.fsync
+      }
+    }
+    mustGo.store(false, ordering: .sequentiallyConsistent)
+    var writer = Writer(store)
+    try await writer.claim(a)
+    #expect(await writer.commit(a, 1) == .committed)
+    mustGo.store(true, ordering: .sequentiallyConsistent)
+    guard case .unknown = await writer.commit(a, 2) else {
+      Issue.record("the outcome is not unknown")
+      return
+    }
+    mustGo.store(false, ordering: .sequentiallyConsistent)
+    #expect(isUnavailable(await writer.commit(a, 2)))
+    #expect(!FileManager.default.fileExists(atPath: path), "an empty file was made")
+    await #expect {
+      try await store.load(a)
+    } throws: { ($0 as? StoreError)?.isRetryable == true }
+
+    #expect(rename(other.path, path) == 0)
+    #expect(isUnavailable(await writer.commit(a, 2)), "nobody is to blame for it")
+    #expect(try RawDatabase(path).query("SELECT count(*) FROM journal") == ["0"])
+
+    for end in ["", "-wal"] { rename(path + ".away" + end, path + end) }
+    #expect(await writer.commit(a, 2) == .committed)
+    #expect(try await store.load(a)?.head == SequenceNumber(2))
+    await store.close()
+  }
+
   @Test(arguments: [SQLITE_FULL, SQLITE_BUSY])
   func aCommitThatCertainlyFailedMayBeSentAgain(code: Int32) async throws {
-    let fault = Fault()
+    let fault = CommitFault()
     let store = try await open { $0.commitFault = fault.run }
     var writer = Writer(store)
     try await writer.claim(a)
@@ -199,7 +230,127 @@ struct SQLiteFaultTests {
     await store.close()
   }
 
+  /// What two rooms are told whose commits, at `first`, go into one transaction.
+  func commitTogether(
+    _ rooms: [(room: RoomID, first: Int64, text: String)], by writer: Writer, behind gate: Gate
+  ) async -> [CommitOutcome] {
+    gate.shut()
+    let blocker = Task { await writer.commit(room("blocker"), 1) }
+    await until { gate.waiting == 1 }
+    return await withTaskGroup(of: (Int, CommitOutcome).self) { group in
+      for (index, entry) in rooms.enumerated() {
+        group.addTask { (index, await writer.commit(entry.room, entry.first, text: entry.text)) }
+        await until { writer.store.statistics.queueDepth == index + 1 }
+      }
+      gate.open()
+      #expect(await blocker.value == .committed)
+      return await group.reduce(into: Array(repeating: .stale, count: rooms.count)) { $0[$1.0] = $1.1 }
+    }
+  }
+
+  @Test func aDamagedPageHarmsTheRoomsThatAreOnIt() async throws {
+    let rooms = (0..<9).map { room("room-\($0)") }
+    let first = try await open()
+    var writer = Writer(first)
+    try await writer.claim(Slot.all)
+    // A page for each.
+    for room in rooms { #expect(await writer.commit(room, 1, text: String(repeating: "x", count: 3000)) == .committed) }
+    await first.close()
+    let raw = try RawDatabase(file.path)
+    let root = try #require(Int(try raw.query("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'")[0]))
+    let pageSize = try #require(Int(try raw.query("PRAGMA page_size")[0]))
+    let handle = try #require(FileHandle(forUpdatingAtPath: file.path))
+    func page(_ number: Int) throws -> [UInt8] {
+      try handle.seek(toOffset: UInt64((number - 1) * pageSize))
+      return [UInt8](try #require(try handle.read(upToCount: pageSize)))
+    }
+    // https://www.sqlite.org/fileformat2.html#b_tree_pages: an interior page's cells begin with the page to their left.
+    let interior = try page(root)
+    try #require(interior[0] == 5)
+    let cell = Int(interior[12]) << 8 | Int(interior[13])
+    let leaf = interior[cell..<cell + 4].reduce(0) { $0 << 8 | Int($1) }
+    try #require(try page(leaf)[0] == 13)
+    try handle.seek(toOffset: UInt64((leaf - 1) * pageSize))
+    try handle.write(contentsOf: Data(repeating: 0xEE, count: pageSize))
+    try handle.close()
+
+    let gate = Gate()
+    let store = try await open { $0.commitFault = gate.hold }
+    writer = Writer(store)
+    try await writer.claim(Slot.all)
+    let outcomes = await commitTogether(
+      [(rooms[7], 2, "\"good\""), (rooms[0], 2, "\"bad\""), (rooms[8], 2, "\"good\"")], by: writer, behind: gate)
+    #expect(outcomes[0] == .committed)
+    guard case .failed(.corrupt) = outcomes[1] else {
+      Issue.record("a damaged room was told \(outcomes[1])")
+      return
+    }
+    #expect(outcomes[2] == .committed)
+    #expect(try await store.load(rooms[8])?.head == SequenceNumber(2))
+    #expect(store.statistics.reconnects == 0)
+    await store.close()
+  }
+
+  /// No error of one row does that with this schema; if one did, the rest must not be written outside a transaction.
+  @Test func anErrorThatEndsTheTransactionHarmsItsOwnRoomOnly() async throws {
+    try await open().close()
+    let gate = Gate()
+    let store = try await open {
+      $0.commitFault = gate.hold
+      $0.setUpSQL = """
+        CREATE TEMP TRIGGER IF NOT EXISTS planted AFTER INSERT ON main.rooms WHEN new.name = 'poison'
+        BEGIN SELECT RAISE(ROLLBACK, 'planted'); END
+        """
+    }
+    let rooms = [room("one"), room("poison"), room("two")]
+    var writer = Writer(store)
+    try await writer.claim(Slot.all)
+    let outcomes = await commitTogether(rooms.map { ($0, 1, "\"text\"") }, by: writer, behind: gate)
+    #expect(outcomes[0] == .committed && outcomes[2] == .committed)
+    guard case .failed(.refused) = outcomes[1] else {
+      Issue.record("the one to blame was told \(outcomes[1])")
+      return
+    }
+    for (room, head) in zip(rooms, [1, nil, 1] as [Int64?]) {
+      #expect(try await store.load(room)?.head.number == head)
+    }
+    // The claim, the blocker, and the two at once.
+    #expect(store.statistics.transactions == 3)
+    await store.close()
+  }
+
   // MARK: Too much at once
+
+  @Test func aJamRefusesWhatHoldsTextAndTakesTheRest() async throws {
+    let gate = Gate()
+    let store = try await open {
+      $0.queueBytes = 100
+      $0.commitFault = gate.hold
+    }
+    var writer = Writer(store)
+    try await writer.claim(Slot.all)
+    #expect(await writer.commit(a, 1) == .committed)
+    let (small, large) = (
+      writer.makeCommit(a, 2), writer.makeCommit(room("b"), 1, text: String(repeating: "x", count: 100))
+    )
+    gate.shut()
+    async let first = store.commit(small)
+    await until { gate.waiting == 1 }
+    async let second = store.commit(large)
+    await until { store.statistics.queueDepth == 1 }
+    await #expect {
+      try await writer.save(a, at: 1)
+    } throws: { ($0 as? StoreError)?.isRetryable == true }
+    #expect(isUnavailable(await writer.commit(room("c"), 1)))
+    async let health: Void = store.checkHealth()
+    await until { store.statistics.queueDepth == 2 }
+    gate.open()
+    #expect(await first == .committed)
+    #expect(await second == .committed)
+    try await health
+    #expect(try await writer.save(a, at: 1))
+    await store.close()
+  }
 
   @Test func theQueueHasABoundAndSaysSo() async throws {
     let gate = DispatchSemaphore(value: 0)

@@ -5,6 +5,10 @@ package struct SQLiteConfiguration: Sendable {
     /// This process alone writes: a second one that opens the file so, or shared, is refused.
     case exclusive
     /// One of several processes of a cluster on one machine.
+    ///
+    /// SQLite before 3.51.3 may damage a file on which two connections write or checkpoint in the same instant
+    /// (https://www.sqlite.org/wal.html#walresetbug). The other modes have one writing connection, which is also the
+    /// only one that checkpoints; this one needs the newer library.
     case shared
     /// For looking in, whether a server runs or not: takes no lock, migrates nothing, writes nothing.
     case readOnly
@@ -21,9 +25,10 @@ package struct SQLiteConfiguration: Sendable {
   package var groupRows = 1024
   /// Most text in one transaction, 4 MiB by default; a commit larger than that goes alone.
   package var groupBytes = 4 << 20
-  /// Most commits waiting for the writer, 65 536 by default; beyond that they fail at once and may be retried.
+  /// Most writes waiting for the writer, 65 536 by default; beyond that commits and whatever else holds text fail at
+  /// once and may be retried. More absorbs longer stalls of the disk; fewer tells clients sooner.
   package var queueRows = 65_536
-  /// Most text waiting for the writer, 256 MiB by default.
+  /// Most text waiting for the writer, 256 MiB by default; beyond it, the same.
   package var queueBytes = 256 << 20
   /// The largest text of one commit or snapshot, 64 MiB by default.
   package var maxTextBytes: Int32 = 64 << 20

@@ -18,10 +18,13 @@ struct SQLiteFailure: Error {
 
   var primaryCode: Int32 { code & 0xFF }
 
-  /// Whether this is about one row and not about the file: the others of its transaction can be written.
+  /// Whether this may be about one entry and not about the file: the others of its transaction are tried without it.
+  ///
+  /// A damaged page harms the rooms that have something on it. If more is damaged, each entry will find out. (SQLite
+  /// itself commits no transaction in which it found damage, so a savepoint does not help.)
   var concernsOneEntry: Bool {
     switch primaryCode {
-    case SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE: true
+    case SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE, SQLITE_CORRUPT: true
     default: false
     }
   }
@@ -62,6 +65,9 @@ struct SQLiteFailure: Error {
 }
 
 extension StoreError {
+  /// The same, when nobody's entry is to blame: what could not be written now may be written when the store is whole.
+  var blamingNobody: StoreError { isRetryable ? self : .unavailable(message) }
+
   /// What an error thrown by GRDB means.
   init(_ error: any Error) {
     switch error {

@@ -5,7 +5,7 @@ internal import RoomCore
 
 /// Opens the file and makes sure that it is the one that was meant.
 enum SQLiteFile {
-  /// A pool whose writing connection waits for the disk at each commit.
+  /// A pool whose writing connection waits for the disk at each commit. The file is made if it is not there.
   static func open(_ settings: SQLiteConfiguration) throws(StoreError) -> DatabasePool {
     var configuration = Configuration()
     configuration.label = "store"
@@ -36,6 +36,27 @@ enum SQLiteFile {
       case let other: throw other
       }
     }
+  }
+
+  /// A pool for the file that was open before, after an error that left its state in doubt.
+  static func reopen(_ settings: SQLiteConfiguration, as identity: StoreIdentity) throws(StoreError) -> DatabasePool {
+    guard FileManager.default.fileExists(atPath: settings.path) else {
+      throw .unavailable("\(settings.path) is not there any more")
+    }
+    let pool = try open(settings)
+    do {
+      try pool.writeWithoutTransaction { database in
+        guard try Self.identity(database.connection, settings) == identity else {
+          throw StoreError.unavailable("\(settings.path) is not the store that was opened")
+        }
+        // What a failed fsync left in the log may be in the page cache alone, and counts as written there: no later
+        // fsync of the log saves it. So it goes into the file proper before anybody reads it.
+        try executeSQL("PRAGMA wal_checkpoint(PASSIVE)", on: database.connection)
+      }
+    } catch {
+      throw StoreError(error)
+    }
+    return pool
   }
 
   /// Before anything is written, WAL mode included: is this ours, or new?

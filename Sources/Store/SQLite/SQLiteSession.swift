@@ -140,6 +140,7 @@ final class SQLiteSession {
     guard code == SQLITE_OK else { throw SQLiteFailure(code: code, message: "injected by a test") }
   }
 
+  /// - Throws: if the transaction may still be open; the session is then of no more use.
   func rollback() throws(SQLiteFailure) {
     rooms.removeAll()
     // Some errors have rolled it back already.
@@ -147,21 +148,23 @@ final class SQLiteSession {
     try rollbackStatement.run()
   }
 
-  /// What `body` writes stays only if it returns; the transaction goes on either way.
-  func entry<Value>(_ body: () throws -> Value) throws -> Value {
+  /// What `body` writes stays only if it returns; the transaction goes on even if it throws a `StoreError`.
+  ///
+  /// - Throws: SQLite's errors, after which the transaction is to be rolled back.
+  func entry<Value>(_ body: () throws -> Value) throws(SQLiteFailure) -> Result<Value, StoreError> {
     try markStatement.run()
     do {
       let value = try body()
       try keepStatement.run()
-      return value
+      return .success(value)
+    } catch let failure as SQLiteFailure {
+      throw failure
     } catch {
-      // An error that ended the transaction took the mark with it.
-      guard sqlite3_get_autocommit(connection) == 0 else { throw error }
       rooms.removeAll()
       epochs.removeAll(keepingCapacity: true)
       try undoStatement.run()
       try keepStatement.run()
-      throw error
+      return .failure(StoreError(error))
     }
   }
 

@@ -13,10 +13,10 @@ internal import Synchronization
 ///
 /// Saved before told: outcomes are posted after COMMIT has returned, one post for each lane.
 ///
-/// Of an error it asks three things (`SQLiteFailure`). Is it about one entry? Then the transaction is done again with a
-/// savepoint for each entry, and only that one fails. Is it certain that nothing was written? Then all fail, and may be
-/// sent again; else all are unknown. May the connection be spoilt? Then everything is closed and opened anew, before
-/// the outcomes are told, so that whoever reloads reads what the file holds.
+/// Of an error it asks three things (`SQLiteFailure`). May it be about one entry? Then only that one fails, and the
+/// transaction is done again without it. Is it certain that nothing was written? Then all fail,
+/// nobody is blamed, and all may be sent again; else all are unknown. May the connection be spoilt? Then everything is
+/// closed and opened anew, before the outcomes are told, so that whoever reloads reads what the file holds.
 final class SQLiteWriter: Sendable {
   typealias Completion = @Sendable (CommitOutcome) -> Void
 
@@ -30,6 +30,13 @@ final class SQLiteWriter: Sendable {
       case .write(let write): write.bytes
       }
     }
+
+    var isCommit: Bool {
+      if case .commit = self { true } else { false }
+    }
+
+    /// Claims, timers and the like are few, and the ones that end a jam may be among them.
+    var mayBeRefused: Bool { isCommit || bytes > 0 }
   }
 
   private struct Queue {
@@ -69,7 +76,7 @@ final class SQLiteWriter: Sendable {
             let identity = try pool.writeWithoutTransaction { database in
               try SQLiteFile.migrate(database.connection, settings)
             }
-            let loop = try Loop(SQLiteWriter(settings, lock: lock), pool: pool)
+            let loop = try Loop(SQLiteWriter(settings, lock: lock), identity, pool: pool)
             return (loop, identity)
           } catch {
             throw StoreError(error)
@@ -103,15 +110,7 @@ final class SQLiteWriter: Sendable {
   // MARK: Handing in
 
   func submit(_ commit: RoomCommit, completion: @escaping Completion) {
-    let refusal: StoreError? = queue.withLock { queue in
-      guard !queue.isClosing else { return .closed }
-      guard queue.waiting.count < settings.queueRows, queue.bytes < settings.queueBytes else {
-        return .unavailable("too much is waiting to be written (\(queue.waiting.count) writes)")
-      }
-      append(.commit(commit, completion), to: &queue)
-      return nil
-    }
-    guard let refusal else { return }
+    guard let refusal = append(.commit(commit, completion)) else { return }
     counters.withLock { $0.failed += 1 }
     commit.lane.post { completion(.failed(refusal)) }
   }
@@ -122,19 +121,27 @@ final class SQLiteWriter: Sendable {
   ) async throws(StoreError) -> Value {
     let result: Result<Value, StoreError> = await withUnsafeContinuation { continuation in
       let write = PendingWrite(bytes: bytes, body: body, continuation: continuation)
-      let isAccepted = queue.withLock { queue in
-        guard !queue.isClosing else { return false }
-        append(.write(write), to: &queue)
-        return true
-      }
-      if !isAccepted { continuation.resume(returning: .failure(.closed)) }
+      if let refusal = append(.write(write)) { continuation.resume(returning: .failure(refusal)) }
     }
     return try result.get()
   }
 
-  private func append(_ work: Work, to queue: inout Queue) {
-    queue.waiting.append(work)
-    queue.bytes += work.bytes
+  /// - Returns: why the work was not taken, if it was not.
+  private func append(_ work: Work) -> StoreError? {
+    queue.withLock { queue in
+      guard !queue.isClosing else { return .closed }
+      let isFull = queue.waiting.count >= settings.queueRows || queue.bytes >= settings.queueBytes
+      if isFull, work.mayBeRefused {
+        return .unavailable("too much is waiting to be written (\(queue.waiting.count) writes)")
+      }
+      queue.waiting.append(work)
+      queue.bytes += work.bytes
+      wakeUp(&queue)
+      return nil
+    }
+  }
+
+  private func wakeUp(_ queue: inout Queue) {
     guard queue.isAsleep else { return }
     queue.isAsleep = false
     wake.signal()
@@ -160,9 +167,7 @@ final class SQLiteWriter: Sendable {
 
   private func beginClosing(_ queue: inout Queue) {
     queue.isClosing = true
-    guard queue.isAsleep else { return }
-    queue.isAsleep = false
-    wake.signal()
+    wakeUp(&queue)
   }
 
   // MARK: The thread's side
@@ -213,13 +218,15 @@ final class SQLiteWriter: Sendable {
   /// What the thread alone touches.
   private final class Loop {
     let writer: SQLiteWriter
+    private let identity: StoreIdentity
     /// Nil after an error that spoilt the connection, until it could be made anew.
     private var session: SQLiteSession?
     private var pool: DatabasePool?
     private let clock = ContinuousClock()
 
-    init(_ writer: SQLiteWriter, pool: DatabasePool) throws {
+    init(_ writer: SQLiteWriter, _ identity: StoreIdentity, pool: DatabasePool) throws {
       self.writer = writer
+      self.identity = identity
       try adopt(pool)
     }
 
@@ -232,118 +239,112 @@ final class SQLiteWriter: Sendable {
 
     // MARK: One transaction
 
-    /// How a whole transaction ended.
+    /// How a transaction ended.
     private enum End {
       case done
-      /// Nothing was written.
-      case failed(SQLiteFailure)
+      /// Nothing was written, because of the entry at `place` if that is known. An unsound connection may still be in
+      /// the transaction.
+      case failed(SQLiteFailure, place: Int?, isSound: Bool)
       case unknown(SQLiteFailure)
     }
 
     private func perform(_ work: [Work]) {
       let started = clock.now
-      var outcomes: [CommitOutcome] = []
-      var end: End
+      var outcomes = [CommitOutcome](repeating: .committed, count: work.count)
       do throws(StoreError) {
         try reconnectIfNeeded()
-        end = onConnection { session in
-          transact(work, in: session, each: false, outcomes: &outcomes)
-        }
       } catch {
-        finish(work, allFailed: .failed(error), error: error)
+        finish(work, without: [:], allFailed: .failed(error), error: error)
         return
       }
-      if case .failed(let failure) = end, failure.concernsOneEntry {
-        end = onConnection { session in
-          transact(work, in: session, each: true, outcomes: &outcomes)
-        }
+      // Entries that cannot be stored, by their places: the transaction is done again without each one it stumbles on.
+      var refused: [Int: StoreError] = [:]
+      var end: End
+      while true {
+        end = onConnection { transact(work, without: refused, in: $0, outcomes: &outcomes) }
+        guard case .failed(let failure, let place?, isSound: true) = end, failure.concernsOneEntry else { break }
+        refused[place] = failure.storeError
+        outcomes[place] = .failed(failure.storeError)
       }
       let elapsed = clock.now - started
       switch end {
       case .done:
         writer.counters.withLock { counters in
           counters.transactions += 1
-          counters.largestGroup = max(counters.largestGroup, outcomes.count)
+          counters.largestGroup = max(counters.largestGroup, work.count(where: \.isCommit))
           counters.lastTransactionNanoseconds = elapsed.nanoseconds
           counters.totalTransactionNanoseconds += elapsed.nanoseconds
         }
-        finish(work, outcomes: outcomes, error: nil)
-      case .failed(let failure):
-        if failure.spoilsConnection { disconnect() }
-        finish(work, allFailed: .failed(failure.storeError), error: failure.storeError)
+        finish(work, without: refused, outcomes: outcomes, error: nil)
+      case .failed(let failure, _, let isSound):
+        if failure.spoilsConnection || !isSound { disconnect() }
+        let error = failure.storeError.blamingNobody
+        finish(work, without: refused, allFailed: .failed(error), error: error)
       case .unknown(let failure):
         disconnect()
-        finish(work, allFailed: .unknown(failure.storeError), error: failure.storeError)
+        let error = failure.storeError.blamingNobody
+        finish(work, without: refused, allFailed: .unknown(error), error: error)
       }
     }
 
-    /// - Parameter each: whether each commit gets a savepoint, so that one can fail alone.
     private func transact(
-      _ work: [Work], in session: SQLiteSession, each: Bool, outcomes: inout [CommitOutcome]
+      _ work: [Work], without refused: [Int: StoreError], in session: SQLiteSession, outcomes: inout [CommitOutcome]
     ) -> End {
-      outcomes.removeAll(keepingCapacity: true)
+      var place: Int?
       do throws(SQLiteFailure) {
-        do throws(SQLiteFailure) {
-          try session.begin()
-          for item in work {
-            switch item {
-            case .commit(let commit, _):
-              outcomes.append(each ? try addAlone(commit, to: session) : try session.add(commit))
-            case .write(let write):
-              try write.run(session)
-            }
+        try session.begin()
+        for (index, item) in work.enumerated() where refused[index] == nil {
+          place = index
+          switch item {
+          case .commit(let commit, _): outcomes[index] = try session.add(commit)
+          case .write(let write): try write.run(session)
           }
-        } catch {
-          try session.rollback()
-          throw error
         }
       } catch {
-        return .failed(error)
+        return .failed(error, place: place, isSound: rollBack(session))
       }
       do throws(SQLiteFailure) {
         try session.commit()
         return .done
       } catch {
-        let failure = error
-        do throws(SQLiteFailure) {
-          try session.rollback()
-        } catch {
-          return failure.leavesCommitUndone ? .failed(error) : .unknown(failure)
-        }
-        return failure.leavesCommitUndone ? .failed(failure) : .unknown(failure)
+        let isSound = rollBack(session)
+        return error.leavesCommitUndone ? .failed(error, place: nil, isSound: isSound) : .unknown(error)
       }
     }
 
-    private func addAlone(_ commit: RoomCommit, to session: SQLiteSession) throws(SQLiteFailure) -> CommitOutcome {
-      do {
-        return try session.entry { try session.add(commit) }
-      } catch let failure as SQLiteFailure {
-        guard failure.concernsOneEntry else { throw failure }
-        return .failed(failure.storeError)
+    /// - Returns: whether the connection is out of the transaction.
+    private func rollBack(_ session: SQLiteSession) -> Bool {
+      do throws(SQLiteFailure) {
+        try session.rollback()
+        return true
       } catch {
-        preconditionFailure("a commit failed with something else than SQLite's error: \(error)")
+        return false
       }
     }
 
     // MARK: Telling
 
-    private func finish(_ work: [Work], allFailed outcome: CommitOutcome, error: StoreError) {
+    private func finish(
+      _ work: [Work], without refused: [Int: StoreError], allFailed outcome: CommitOutcome, error: StoreError
+    ) {
       writer.counters.withLock { $0.failedTransactions += 1 }
-      let commits = work.count { if case .commit = $0 { true } else { false } }
-      finish(work, outcomes: Array(repeating: outcome, count: commits), error: error)
+      let outcomes = work.indices.map { place in refused[place].map { .failed($0) } ?? outcome }
+      finish(work, without: refused, outcomes: outcomes, error: error)
     }
 
-    private func finish(_ work: [Work], outcomes: [CommitOutcome], error: StoreError?) {
+    /// - Parameter error: what the whole transaction failed with.
+    private func finish(
+      _ work: [Work], without refused: [Int: StoreError], outcomes: [CommitOutcome], error: StoreError?
+    ) {
       var lanes: [(lane: any CompletionLane, told: [(Completion, CommitOutcome)])] = []
       var places: [ObjectIdentifier: Int] = [:]
-      var rest = outcomes[...]
       var counted = StoreStatistics()
-      for item in work {
+      for (index, item) in work.enumerated() {
         switch item {
         case .write(let write):
-          write.finish(error)
+          write.finish(refused[index] ?? error)
         case .commit(let commit, let completion):
-          let outcome = rest.removeFirst()
+          let outcome = outcomes[index]
           counted.count(outcome, bytes: commit.text.count)
           let place: Int
           if let known = places[ObjectIdentifier(commit.lane)] {
@@ -382,11 +383,10 @@ final class SQLiteWriter: Sendable {
 
     private func reconnectIfNeeded() throws(StoreError) {
       guard pool == nil else { return }
-      let pool = try SQLiteFile.open(writer.settings)
       do {
-        try adopt(pool)
+        try adopt(SQLiteFile.reopen(writer.settings, as: identity))
       } catch {
-        throw StoreError(error)
+        throw StoreError(error).blamingNobody
       }
       writer.counters.withLock { $0.reconnects += 1 }
     }
@@ -418,7 +418,7 @@ final class SQLiteWriter: Sendable {
       do {
         try pool.close()
       } catch {
-        // A reader would not end; the connections close when the last of them lets go of the pool.
+        // The connections close with the pool.
       }
     }
   }
@@ -427,9 +427,9 @@ final class SQLiteWriter: Sendable {
 /// A write that is not a commit, waiting for its transaction.
 private protocol SQLiteWrite: Sendable {
   var bytes: Int { get }
-  /// - Throws: only what concerns the whole transaction; the write's own failure is kept for `finish`.
+  /// - Throws: SQLite's errors; another failure is kept for `finish`, and the transaction goes on.
   func run(_ session: SQLiteSession) throws(SQLiteFailure)
-  /// - Parameter error: what the whole transaction failed with.
+  /// - Parameter error: what the transaction failed with, or this write in it.
   func finish(_ error: StoreError?)
 }
 
@@ -449,15 +449,8 @@ private final class PendingWrite<Value: Sendable>: SQLiteWrite {
   }
 
   func run(_ session: SQLiteSession) throws(SQLiteFailure) {
-    do {
-      let value = try session.entry { try body(session) }
-      result.withLock { $0 = .success(value) }
-    } catch let failure as SQLiteFailure {
-      guard failure.concernsOneEntry else { throw failure }
-      result.withLock { $0 = .failure(failure.storeError) }
-    } catch {
-      result.withLock { $0 = .failure(StoreError(error)) }
-    }
+    let result = try session.entry { try body(session) }
+    self.result.withLock { $0 = result }
   }
 
   func finish(_ error: StoreError?) {
