@@ -72,11 +72,10 @@ let package = Package(
         .product(name: "JWTKit", package: "jwt-kit"),
       ] + nio,
       swiftSettings: settings),
-    // Floor 7: the command, and the clients that measure it.
+    // Floor 7: the clients that measure it, and the command.
     .target(
       name: "Load",
       dependencies: [
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

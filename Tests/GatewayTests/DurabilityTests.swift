@@ -107,7 +107,7 @@ struct DurabilityTests {
     }
   }
 
-  @Test("if it is not known whether an operation is on disk, the room looks, and a retry is answered with what became of it")
+  @Test("if it is not known whether an operation is on disk, the room looks, and a retry is told what it found")
   func unknown() async throws {
     try await withServer { server async throws in
       let sender = try await RoomClient.joined(server.port, Self.path, as: "asha")

@@ -106,6 +106,6 @@ package struct LoadTally: Sendable {
 }
 
 /// To a tenth: more digits than that are noise, and make a baseline hard to read.
-func rounded(_ value: Double) -> Double {
+package func rounded(_ value: Double) -> Double {
   (value * 10).rounded() / 10
 }

@@ -49,8 +49,6 @@ package struct LoadScenario: Codable, Sendable, Equatable {
     if case .openLoop(let rate) = pacing, !(1...10_000_000).contains(rate) { return "rate must be 1 to 10000000" }
     return nil
   }
-
-  package var connections: Int { rooms * participantsPerRoom }
 }
 
 /// Where the server is, and which processes it consists of.

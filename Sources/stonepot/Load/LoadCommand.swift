@@ -1,9 +1,10 @@
-package import ArgumentParser
+import ArgumentParser
 import Foundation
+import Load
 
 /// `stonepot load`: drives a server with benchmark clients, and reports what it did.
-package struct LoadCommand: AsyncParsableCommand {
-  package static let configuration = CommandConfiguration(
+struct LoadCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
     commandName: "load",
     abstract: "Drive a server with benchmark clients and report throughput, latency and processor time.",
     discussion: """
@@ -13,80 +14,73 @@ package struct LoadCommand: AsyncParsableCommand {
       """,
     subcommands: [ClosedLoopCommand.self, OpenLoopCommand.self])
 
-  package init() {}
 }
 
-package struct ClosedLoopCommand: AsyncParsableCommand {
-  package static let configuration = CommandConfiguration(
+struct ClosedLoopCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
     commandName: "closed-loop",
     abstract: "Each participant sends its next operation when it has seen the last: what can the server do?",
     discussion: "Example: stonepot load closed-loop --url ws://127.0.0.1:1999 --pid 4711 --seconds 10 --json run.json")
 
-  @OptionGroup package var options: LoadOptions
+  @OptionGroup var options: LoadOptions
 
-  package init() {}
-
-  package func run() async throws {
+  func run() async throws {
     try await options.run(.closedLoop)
   }
 }
 
-package struct OpenLoopCommand: AsyncParsableCommand {
-  package static let configuration = CommandConfiguration(
+struct OpenLoopCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
     commandName: "open-loop",
     abstract: "Operations come at a steady rate, whatever the server does: how long do they take?",
     discussion: "Example: stonepot load open-loop --rate 2000 --url ws://127.0.0.1:1999 --pid 4711")
 
-  @OptionGroup package var options: LoadOptions
+  @OptionGroup var options: LoadOptions
 
   @Option(help: "Operations per second, over all rooms.")
-  package var rate: Double
+  var rate: Double
 
-  package init() {}
-
-  package func run() async throws {
+  func run() async throws {
     try await options.run(.openLoop(operationsPerSecond: rate))
   }
 }
 
-package struct LoadOptions: ParsableArguments {
+struct LoadOptions: ParsableArguments {
   @Option(help: "The server: ws://HOST:PORT, or with a path that the room's name is appended to.")
-  package var url = "ws://127.0.0.1:1999"
+  var url = "ws://127.0.0.1:1999"
 
   @Option(
     help: ArgumentHelp("A process of the server on this machine, to be measured; may be repeated.", valueName: "pid"))
-  package var pid: [Int32] = []
+  var pid: [Int32] = []
 
   @Option(help: "Rooms.")
-  package var rooms = 200
+  var rooms = 200
 
   @Option(help: "Participants in each room.")
-  package var participants = 5
+  var participants = 5
 
   @Option(help: "Items in each room.")
-  package var items = 5
+  var items = 5
 
   @Option(help: "1: the full state in each broadcast. 2: the change alone.")
-  package var dialect = 1
+  var dialect = 1
 
   @Option(help: "Seconds to measure.")
-  package var seconds = 10.0
+  var seconds = 10.0
 
   @Option(help: "Seconds to run before measuring.")
-  package var warmup = 3.0
+  var warmup = 3.0
 
   @Option(help: "Threads of the driver.")
-  package var loops = 1
+  var loops = 1
 
   @Option(help: "How room names begin. By default, something that no other run has.")
-  package var prefix: String?
+  var prefix: String?
 
   @Option(help: "Write the report to this file as JSON; - for standard output.")
-  package var json: String?
+  var json: String?
 
-  package init() {}
-
-  package func validate() throws {
+  func validate() throws {
     guard LoadTarget(url: url) != nil else { throw ValidationError("'\(url)' is not of the form ws://HOST:PORT") }
     guard LoadScenario.Dialect(rawValue: dialect) != nil else { throw ValidationError("the dialect is 1 or 2") }
   }
@@ -134,7 +128,7 @@ package struct LoadOptions: ParsableArguments {
 
 extension LoadReport {
   /// A few lines for a person.
-  package var summary: String {
+  var summary: String {
     func line(_ name: String, _ latency: Latency) -> String {
       "\(name) p50 \(latency.p50Micros) µs, p99 \(latency.p99Micros) µs, p99.9 \(latency.p999Micros) µs, "
         + "max \(latency.maxMicros) µs"
