@@ -26,10 +26,17 @@ package struct RoomID: Hashable, Sendable, Comparable, CustomStringConvertible {
 }
 
 /// Who acts in a room: an opaque id that the directory maps to a person.
+///
+/// A client may give itself any id that is well-formed; what the journal has is taken as it is.
 package struct ParticipantID: Hashable, Sendable, Comparable, CustomStringConvertible {
   package let value: String
 
   package init(_ value: String) { self.value = value }
+
+  /// What `isWellFormed` asks for, in words.
+  package static let form = "1 to \(maxBytes) bytes without control characters"
+  private static let maxBytes = 200
+  package var isWellFormed: Bool { value.isName(maxBytes: Self.maxBytes) }
 
   package static func < (left: ParticipantID, right: ParticipantID) -> Bool { left.value < right.value }
   package var description: String { value }
@@ -108,11 +115,40 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
 
   package init(millis: Int64) { self.millis = millis }
 
+  /// Stays at the end of time where the sum would lie beyond it.
   package func advanced(by duration: Duration) -> Timestamp {
-    let (seconds, attoseconds) = duration.components
-    return Timestamp(millis: millis + seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+    let span = duration.clampedMillis
+    let (sum, overflow) = millis.addingReportingOverflow(span)
+    return Timestamp(millis: overflow ? (span > 0 ? .max : .min) : sum)
   }
 
   package static func < (left: Timestamp, right: Timestamp) -> Bool { left.millis < right.millis }
   package var description: String { "\(millis)ms" }
+}
+
+extension Duration {
+  /// In whole milliseconds, as many as fit.
+  package var clampedMillis: Int64 {
+    let (seconds, attoseconds) = components
+    let (millis, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+    guard !overflow else { return seconds > 0 ? .max : .min }
+    let (sum, sumOverflow) = millis.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+    return sumOverflow ? (seconds > 0 ? .max : .min) : sum
+  }
+}
+
+extension String {
+  /// Whether it has 1 to `maxBytes` bytes and no control character: C0, DEL or C1.
+  package func isName(maxBytes: Int) -> Bool {
+    guard (1...maxBytes).contains(utf8.count) else { return false }
+    var copy = self
+    return copy.withUTF8 { text in
+      var previous: UInt8 = 0
+      for byte in text {
+        if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte < 0xA0) { return false }
+        previous = byte
+      }
+      return true
+    }
+  }
 }

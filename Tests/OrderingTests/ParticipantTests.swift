@@ -47,7 +47,10 @@ import Testing
   @Test func aNameOf120CharactersIsFine() {
     let name = String(repeating: "ñ", count: 120)
     #expect(Scene().refusal(.join(.init(name: name, tenant: "t", circle: "c")), by: ana) == nil)
-    #expect(Scene().refusal(.joining(ana), by: ParticipantID("")) == .invalidJoin)
+    #expect(
+      Scene().rejection(.joining(ana), by: ParticipantID(""))
+        == OrderRejection(.invalidJoin, "participantId must have 1 to 200 bytes without control characters"))
+    #expect(Scene().refusal(.joining(ana), by: ParticipantID(String(repeating: "x", count: 200))) == nil)
   }
 
   @Test func aParticipantRejoinsWithTheIdAloneWhateverTheOrderHasComeTo() throws {

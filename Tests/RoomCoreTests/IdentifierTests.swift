@@ -13,6 +13,17 @@ import Testing
     #expect(RoomID(name)?.name == (isAllowed ? name : nil))
   }
 
+  @Test(
+    "a participant's id is 1 to 200 bytes without control characters",
+    arguments: [
+      ("a", true), (" ", true), ("नान", true), ("\u{A0}", true), (String(repeating: "é", count: 100), true),
+      ("", false), (String(repeating: "é", count: 101), false), ("a\u{0}", false), ("a\nb", false),
+      ("\u{7F}", false), ("\u{85}", false),
+    ])
+  func participantIDs(_ id: String, _ isWellFormed: Bool) {
+    #expect(ParticipantID(id).isWellFormed == isWellFormed)
+  }
+
   /// 187 and 156 are XXH64 of the name modulo 1024, by the reference implementation.
   @Test func slotsAreStable() throws {
     #expect(Slot(of: try #require(RoomID("order_1234"))) == Slot(187))
@@ -34,6 +45,9 @@ import Testing
     #expect(Epoch.zero.next.next == Epoch(2))
     #expect(Timestamp(millis: 1000).advanced(by: .seconds(2) + .milliseconds(345)) == Timestamp(millis: 3345))
     #expect(Timestamp(millis: 1000).advanced(by: .milliseconds(-1500)) == Timestamp(millis: -500))
+    #expect(Timestamp(millis: .max - 1).advanced(by: .seconds(1)) == Timestamp(millis: .max))
+    #expect(Timestamp(millis: .min + 1).advanced(by: .seconds(-1)) == Timestamp(millis: .min))
+    #expect(Timestamp(millis: 0).advanced(by: .seconds(Int64.min)) == Timestamp(millis: .min))
     #expect("\(OperationID(participant: ParticipantID("asha"), value: "7"))" == "asha/7")
   }
 }

@@ -25,12 +25,12 @@ extension Decision {
   }
 
   /// How far ahead a deadline may lie.
-  private static let deadlineHorizonMillis: Int64 = 30 * 24 * 3600 * 1000
+  private static let deadlineHorizon = Duration.seconds(30 * 24 * 3600)
 
   /// The owner may bring the tenant's deadline forward, but not put it off; to take one's own away brings it back.
   func setDeadline(_ wanted: Timestamp?) throws(OrderRejection) -> [OrderEvent] {
     try requireOwner(to: "set the deadline")
-    let tenants = context.deadlineAfterStart.map { order.createdAt.advanced(clampingMillis: $0.clampedMillis) }
+    let tenants = context.deadlineAfterStart.map { order.createdAt.advanced(by: $0) }
     let deadline = wanted ?? tenants
     if deadline == order.deadline { return [.unchanged] }
     if let deadline {
@@ -40,7 +40,7 @@ extension Decision {
       if let tenants, deadline > tenants {
         throw OrderRejection(.invalidDeadline, "data.deadline may not lie after the tenant's own, \(tenants.millis)")
       }
-      guard deadline <= moment.now.advanced(clampingMillis: Self.deadlineHorizonMillis) || wanted == nil else {
+      guard deadline <= moment.now.advanced(by: Self.deadlineHorizon) || wanted == nil else {
         throw OrderRejection(.invalidDeadline, "data.deadline may lie at most 30 days ahead")
       }
     }

@@ -58,14 +58,14 @@ extension OrderLogic {
     return OrderEvent.Creation(
       tenant: tenant, circle: circle, currency: context.currency, owner: id, limits: context.limits,
       editing: context.editing,
-      deadline: context.deadlineAfterStart.map { moment.now.advanced(clampingMillis: $0.clampedMillis) },
+      deadline: context.deadlineAfterStart.map { moment.now.advanced(by: $0) },
       idleLimitMillis: context.idleLimit.clampedMillis)
   }
 
   private static func newcomer(
     _ join: OrderCommand.Join, _ id: ParticipantID, context: TenantContext, at moment: Moment
   ) throws(OrderRejection) -> Participant {
-    try TextRule.identifier.require(id.value, "participantId", else: .invalidJoin)
+    guard id.isWellFormed else { throw OrderRejection(.invalidJoin, "participantId must have \(ParticipantID.form)") }
     try TextRule.name.require(join.name, "participantName", else: .invalidJoin)
     var ending: String?
     if let phone = join.phone {

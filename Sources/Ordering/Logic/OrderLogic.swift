@@ -125,26 +125,7 @@ extension CollaborativeOrder {
   }
 
   var expiresAt: Timestamp {
-    let idle = updatedAt.advanced(clampingMillis: idleLimitMillis)
+    let idle = updatedAt.advanced(by: .milliseconds(idleLimitMillis))
     return deadline.map { min($0, idle) } ?? idle
-  }
-}
-
-extension Timestamp {
-  /// Stays at the end of time where the sum would lie beyond it.
-  func advanced(clampingMillis duration: Int64) -> Timestamp {
-    let (sum, overflow) = millis.addingReportingOverflow(duration)
-    return Timestamp(millis: overflow ? (duration > 0 ? .max : .min) : sum)
-  }
-}
-
-extension Duration {
-  /// In whole milliseconds, as many as fit.
-  var clampedMillis: Int64 {
-    let (seconds, attoseconds) = components
-    let (millis, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-    guard !overflow else { return seconds > 0 ? .max : .min }
-    let (sum, sumOverflow) = millis.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
-    return sumOverflow ? (seconds > 0 ? .max : .min) : sum
   }
 }
