@@ -72,7 +72,7 @@ package struct Participant: Sendable, Equatable {
   }
 }
 
-package enum DishType: String, Sendable {
+package enum DishType: String, Sendable, CaseIterable {
   case veg
   case nonVeg = "non-veg"
 }
@@ -109,7 +109,7 @@ package struct OrderItem: Sendable, Equatable {
 }
 
 /// How a charge is spread over the participants.
-package enum Allocation: String, Sendable {
+package enum Allocation: String, Sendable, CaseIterable {
   /// By what each participant's items cost.
   case proportional
   /// The same for everybody.
@@ -174,7 +174,7 @@ package struct Share: Sendable, Equatable {
 }
 
 /// Whose items a participant may change or remove. The owner may always change all.
-package enum EditingRule: String, Sendable {
+package enum EditingRule: String, Sendable, CaseIterable {
   case everyone, own
 }
 

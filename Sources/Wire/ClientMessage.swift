@@ -12,7 +12,6 @@ package struct ClientMessage: Sendable, Equatable {
   }
 
   package let participant: ParticipantID
-  package let participantName: String?
   /// The sender's name for the operation. Nil: the gateway gives it one.
   package let opId: String?
   /// The last position that the sender had seen when it first sent this. Nil: the gateway knows.
@@ -20,11 +19,9 @@ package struct ClientMessage: Sendable, Equatable {
   package let body: Body
 
   package init(
-    participant: ParticipantID, participantName: String? = nil, opId: String? = nil, after: SequenceNumber? = nil,
-    body: Body
+    participant: ParticipantID, opId: String? = nil, after: SequenceNumber? = nil, body: Body
   ) {
     self.participant = participant
-    self.participantName = participantName
     self.opId = opId
     self.after = after
     self.body = body
@@ -50,18 +47,20 @@ package struct ClientMessage: Sendable, Equatable {
 
 /// The message's own fields, as far as they were read.
 private struct Envelope {
-  var opId: String?
-  private var type: MessageType?
-  private var participant: ParticipantID?
-  private var participantName: String?
-  private var after: SequenceNumber?
+  private var type = Field<String>("type")
+  private var participant = Field<ParticipantID>("participantId")
+  private var participantName = Field<String>("participantName")
+  private var operation = Field<OperationName>("opId")
+  private var after = Field<Int64>("after")
+  /// Holds where the value lies, if it came before `type`.
+  private var data = Field<JSONReader>("data")
+  private var messageType: MessageType?
   private var body: ClientMessage.Body?
-  /// Where `data` lies, if it came before `type` or its contents were not understood.
-  private var data: JSONReader?
-  private var seen = SeenKeys()
   /// The first thing that is wrong. Reading goes on after it: the text may turn out to be no JSON at all, or name the
   /// operation.
   private var problem: WireError?
+
+  var opId: String? { operation.value?.text }
 
   init() {}
 
@@ -72,7 +71,7 @@ private struct Envelope {
       try reader.strictly { reader throws(JSONError) in try reader.finish() }
       throw WireError(.invalidMessage, "a message must be an object")
     }
-    try reader.strictly { reader throws(JSONError) in try reader.beginObject() }
+    try reader.enterObject()
     while let key = try reader.nextField() {
       let value = reader
       do throws(WireError) {
@@ -91,54 +90,50 @@ private struct Envelope {
 
   private mutating func readField(_ key: JSONKey, from reader: inout JSONReader) throws(WireError) {
     switch key {
-    case "type":
-      try seen.note(0, "type", .invalidMessage)
-      guard let word = try reader.word("type", .invalidMessage, "a string") else { return }
-      guard let known = MessageType(word) else {
-        throw WireError(.unknownType, "type must be one of \(MessageType.all)")
-      }
-      type = known
-    case "participantId":
-      try seen.note(1, "participantId", .invalidMessage)
-      participant = try reader.participantID("participantId", .invalidMessage)
-    case "participantName":
-      try seen.note(2, "participantName", .invalidMessage)
-      participantName = try reader.text("participantName", .invalidMessage)
-    case "data":
-      try seen.note(3, "data", .invalidMessage)
-      if let type {
-        body = try type.body(from: &reader)
+    case type:
+      try type.read(from: &reader)
+      guard let word = type.value else { return }
+      messageType = MessageType(rawValue: word)
+      if messageType == nil { throw WireError(.unknownType, "type must be \(MessageType.rule)") }
+    case participant: try participant.read(from: &reader)
+    case participantName: try participantName.read(from: &reader)
+    case data:
+      try data.note()
+      if let messageType {
+        body = try messageType.body(from: &reader)
       } else {
-        data = reader
+        data.value = reader
         try reader.skipValue()
       }
-    case "opId":
-      try seen.note(4, "opId", .invalidMessage)
-      guard let name = try reader.text("opId", .invalidMessage) else { return }
-      guard (1...64).contains(name.utf8.count), !name.holdsControlCharacter else {
-        throw WireError(.invalidMessage, "opId must have 1 to 64 bytes and no control characters")
-      }
-      opId = name
-    case "after":
-      try seen.note(5, "after", .invalidMessage)
-      after = try reader.count("after", .invalidMessage).map { SequenceNumber($0) }
+    case operation: try operation.read(from: &reader)
+    case after: try after.read(from: &reader)
     default: try reader.skipValue()
     }
   }
 
   private mutating func message() throws(WireError) -> ClientMessage {
-    guard let type else { throw WireError(.invalidMessage, "type is missing") }
-    guard let participant else { throw WireError(.invalidMessage, "participantId is missing") }
+    guard let messageType else { throw type.failure("is missing") }
+    let participant = try participant.required()
     if body == nil {
-      body = if var data { try type.body(from: &data) } else { try type.bodyWithoutData() }
+      body = if var data = data.value { try messageType.body(from: &data) } else { try messageType.bodyWithoutData() }
     }
-    if type == .join {
+    if messageType == .join {
       // Who is in the order already may come back with the id alone; a newcomer's missing name is the order's to refuse.
-      body = body?.naming(participantName ?? "")
+      body = body?.naming(participantName.value ?? "")
     }
-    guard let body else { preconditionFailure("\(type) has no body after it was read") }
+    guard let body else { preconditionFailure("\(messageType) has no body after it was read") }
     return ClientMessage(
-      participant: participant, participantName: participantName, opId: opId, after: after, body: body)
+      participant: participant, opId: opId, after: after.value.map { SequenceNumber($0) }, body: body)
+  }
+}
+
+private struct OperationName: FieldValue {
+  static let rule = "a string of 1 to 64 bytes without control characters"
+  let text: String
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> OperationName? {
+    guard let text = try String.read(kind, from: &reader), text.isName(maxBytes: 64) else { return nil }
+    return OperationName(text: text)
   }
 }
 

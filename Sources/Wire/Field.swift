@@ -1,8 +1,129 @@
 import JSONText
+import Ordering
 import RoomCore
 
-/// Reads fields of a message. Each function says which field it reads and which error it is if the value is not what
-/// the field takes; `null` counts as absent.
+/// A field of an object in a client's message: its name, the error that a wrong value is, and the value once it was read.
+/// `null` counts as absent.
+///
+/// Errors say the whole path, `data.tax.amount`. Each object knows its own fields only: what is around it is put in front
+/// when an error passes through, so that nothing is composed where nothing is wrong.
+struct Field<Value> {
+  let name: StaticString
+  private let code: WireError.Code
+  var value: Value?
+  /// Whether the field is there, be it null.
+  private(set) var isGiven = false
+
+  init(_ name: StaticString, _ code: WireError.Code = .invalidMessage) {
+    self.name = name
+    self.code = code
+  }
+
+  /// A field is what a `switch` over keys compares with: `case dishName:`.
+  @inline(__always)
+  static func ~= (field: Field, key: JSONKey) -> Bool { field.name ~= key }
+
+  /// Notes that the field is there. A second one is an error: which of them counts would depend on who reads it.
+  mutating func note() throws(WireError) {
+    guard !isGiven else { throw failure("is given twice") }
+    isGiven = true
+  }
+
+  @inline(__always)
+  func required() throws(WireError) -> Value {
+    guard let value else { throw failure("is missing") }
+    return value
+  }
+
+  @inline(__always)
+  func failure(_ complaint: String) -> WireError { WireError(code, about: name, complaint) }
+}
+
+extension Field where Value: FieldValue {
+  mutating func read(from reader: inout JSONReader) throws(WireError) {
+    try note()
+    let kind = try reader.kind()
+    if case .null = kind { return try reader.skipValue() }
+    do throws(WireError) {
+      value = try Value.read(kind, from: &reader)
+    } catch {
+      throw error.inside(name)
+    }
+    if value == nil { throw failure("must be \(Value.rule)") }
+  }
+}
+
+/// What a field may hold.
+protocol FieldValue {
+  /// What the value must be, for errors: `a string`.
+  static var rule: String { get }
+
+  /// Reads a value that is not null.
+  ///
+  /// - Returns: nil if it breaks the rule.
+  /// - Throws: `invalid_json`, or what is wrong with a field inside the value.
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> Self?
+}
+
+extension String: FieldValue {
+  static var rule: String { "a string" }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> String? {
+    guard case .string = kind else { return nil }
+    return try reader.strictly { reader throws(JSONError) in try reader.string() }
+  }
+}
+
+extension Bool: FieldValue {
+  static var rule: String { "true or false" }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> Bool? {
+    guard case .bool = kind else { return nil }
+    return try reader.strictly { reader throws(JSONError) in try reader.bool() }
+  }
+}
+
+extension DecimalNumber: FieldValue {
+  static var rule: String { "a number" }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> DecimalNumber? {
+    guard case .number = kind else { return nil }
+    return try reader.strictly { reader throws(JSONError) in try reader.number() }
+  }
+}
+
+/// A position, a count, a moment.
+extension Int64: FieldValue {
+  static var rule: String { "an integer that is not negative" }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> Int64? {
+    guard let integer = try DecimalNumber.read(kind, from: &reader)?.integer, integer >= 0 else { return nil }
+    return integer
+  }
+}
+
+extension ParticipantID: FieldValue {
+  static var rule: String { "a string of \(form)" }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> ParticipantID? {
+    guard let id = try String.read(kind, from: &reader).map({ ParticipantID($0) }), id.isWellFormed else { return nil }
+    return id
+  }
+}
+
+/// A word out of a few.
+extension FieldValue where Self: RawRepresentable<String> & CaseIterable {
+  static var rule: String { "one of " + allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ") }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> Self? {
+    try String.read(kind, from: &reader).flatMap { Self(rawValue: $0) }
+  }
+}
+
+extension DishType: FieldValue {}
+extension EditingRule: FieldValue {}
+extension Allocation: FieldValue {}
+
 extension JSONReader {
   /// A step whose failure means that the text is no JSON.
   @inline(__always)
@@ -24,115 +145,11 @@ extension JSONReader {
     try strictly { reader throws(JSONError) in try reader.skip() }
   }
 
+  mutating func enterObject() throws(WireError) {
+    try strictly { reader throws(JSONError) in try reader.beginObject() }
+  }
+
   mutating func nextField() throws(WireError) -> JSONKey? {
     try strictly { reader throws(JSONError) in try reader.nextKey() }
-  }
-
-  /// Whether a value of the right kind is next; false after passing over null.
-  private mutating func isPresent(
-    _ kind: Kind, _ field: StaticString, _ code: WireError.Code, _ rule: StaticString
-  ) throws(WireError) -> Bool {
-    let found = try self.kind()
-    if found == kind { return true }
-    guard found == .null else { throw WireError(code, "\(field) must be \(rule)") }
-    try skipValue()
-    return false
-  }
-
-  mutating func text(
-    _ field: StaticString, _ code: WireError.Code, _ rule: StaticString = "a string"
-  ) throws(WireError) -> String? {
-    guard try isPresent(.string, field, code, rule) else { return nil }
-    return try strictly { reader throws(JSONError) in try reader.string() }
-  }
-
-  mutating func number(_ field: StaticString, _ code: WireError.Code) throws(WireError) -> DecimalNumber? {
-    guard try isPresent(.number, field, code, "a number") else { return nil }
-    return try strictly { reader throws(JSONError) in try reader.number() }
-  }
-
-  /// An integer that is not negative.
-  mutating func count(_ field: StaticString, _ code: WireError.Code) throws(WireError) -> Int64? {
-    guard let number = try number(field, code) else { return nil }
-    guard let integer = number.integer, integer >= 0 else {
-      throw WireError(code, "\(field) must be an integer that is not negative")
-    }
-    return integer
-  }
-
-  mutating func flag(_ field: StaticString, _ code: WireError.Code) throws(WireError) -> Bool? {
-    guard try isPresent(.bool, field, code, "true or false") else { return nil }
-    return try strictly { reader throws(JSONError) in try reader.bool() }
-  }
-
-  /// A string out of a few; `rule` names them.
-  mutating func word(
-    _ field: StaticString, _ code: WireError.Code, _ rule: StaticString
-  ) throws(WireError) -> JSONKey? {
-    guard try isPresent(.string, field, code, rule) else { return nil }
-    return try strictly { reader throws(JSONError) in try reader.keyword() }
-  }
-
-  mutating func participantID(
-    _ field: StaticString, _ code: WireError.Code
-  ) throws(WireError) -> ParticipantID? {
-    guard let id = try text(field, code) else { return nil }
-    try Self.check(participantID: id, field, code)
-    return ParticipantID(id)
-  }
-
-  static func check(
-    participantID id: String, _ field: StaticString, _ code: WireError.Code
-  ) throws(WireError) {
-    guard (1...200).contains(id.utf8.count), !id.holdsControlCharacter else {
-      throw WireError(code, "\(field) must have 1 to 200 bytes and no control characters")
-    }
-  }
-
-  /// Steps into an object; false after passing over null.
-  mutating func enterObject(
-    _ field: StaticString, _ code: WireError.Code, _ rule: StaticString = "an object"
-  ) throws(WireError) -> Bool {
-    guard try isPresent(.object, field, code, rule) else { return false }
-    try strictly { reader throws(JSONError) in try reader.beginObject() }
-    return true
-  }
-
-  /// Steps into an array; false after passing over null.
-  mutating func enterArray(_ field: StaticString, _ code: WireError.Code) throws(WireError) -> Bool {
-    guard try isPresent(.array, field, code, "an array") else { return false }
-    try strictly { reader throws(JSONError) in try reader.beginArray() }
-    return true
-  }
-
-  mutating func nextValue() throws(WireError) -> Bool {
-    try strictly { reader throws(JSONError) in try reader.nextElement() }
-  }
-}
-
-extension String {
-  /// Whether a C0 or C1 control character, or DEL, is in the string.
-  var holdsControlCharacter: Bool {
-    var copy = self
-    return copy.withUTF8 { text in
-      var previous: UInt8 = 0
-      for byte in text {
-        if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte < 0xA0) { return true }
-        previous = byte
-      }
-      return false
-    }
-  }
-}
-
-/// The known keys that an object has had. A second one of the same name is an error: which of them counts would
-/// depend on who reads it.
-struct SeenKeys {
-  private var bits: UInt32 = 0
-
-  mutating func note(_ index: UInt32, _ field: StaticString, _ code: WireError.Code) throws(WireError) {
-    let bit = UInt32(1) << index
-    guard bits & bit == 0 else { throw WireError(code, "\(field) is given twice") }
-    bits |= bit
   }
 }

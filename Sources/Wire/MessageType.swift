@@ -3,7 +3,7 @@ import Ordering
 import RoomCore
 
 /// The `type` of a client's message, which says what its `data` must hold.
-enum MessageType: String, CaseIterable {
+enum MessageType: String, CaseIterable, FieldValue {
   case join
   case leave
   case addItem = "add_item"
@@ -23,34 +23,6 @@ enum MessageType: String, CaseIterable {
   case setCharges = "set_charges"
   case undo
   case speaking
-
-  /// Compares with literals, so that no string is made for the type of each message.
-  init?(_ word: JSONKey) {
-    switch word {
-    case "add_item": self = .addItem
-    case "update_quantity": self = .updateQuantity
-    case "remove_item": self = .removeItem
-    case "join": self = .join
-    case "leave": self = .leave
-    case "update_item": self = .updateItem
-    case "update_split": self = .updateSplit
-    case "finalize": self = .finalize
-    case "lock": self = .lock
-    case "unlock": self = .unlock
-    case "cancel": self = .cancel
-    case "ready": self = .ready
-    case "remove_participant": self = .removeParticipant
-    case "transfer_ownership": self = .transferOwnership
-    case "set_deadline": self = .setDeadline
-    case "set_limits": self = .setLimits
-    case "set_charges": self = .setCharges
-    case "undo": self = .undo
-    case "speaking": self = .speaking
-    default: return nil
-    }
-  }
-
-  static var all: String { allCases.map(\.rawValue).joined(separator: ", ") }
 
   /// The error that a `data` of the wrong kind, or none, is.
   private var code: WireError.Code {
@@ -92,21 +64,33 @@ enum MessageType: String, CaseIterable {
     case .finalize, .lock, .unlock, .cancel, .undo:
       try reader.skipValue()
       return try bodyWithoutData()
-    default:
-      guard try reader.enterObject("data", code) else { return try bodyWithoutData() }
+    default: break
     }
-    return switch self {
+    switch try reader.kind() {
+    case .object: try reader.enterObject()
+    case .null:
+      try reader.skipValue()
+      return try bodyWithoutData()
+    default: throw WireError(code, "data must be an object")
+    }
+    do throws(WireError) { return try fields(from: &reader) } catch { throw error.inside("data") }
+  }
+
+  // MARK: - Inside data
+
+  private func fields(from reader: inout JSONReader) throws(WireError) -> ClientMessage.Body {
+    switch self {
     case .join: .operation(try join(&reader))
-    case .leave: .operation(.leave(removeItems: try onlyFlag("removeItems", "data.removeItems", &reader) ?? false))
-    case .addItem: .operation(try addItem(&reader))
-    case .removeItem: .operation(.removeItem(id: try onlyItemID(&reader)))
-    case .updateQuantity: .operation(try updateQuantity(&reader))
-    case .updateItem: .operation(try updateItem(&reader))
-    case .updateSplit: .operation(.updateSplit(try SplitFields.read(from: &reader)))
-    case .ready: .operation(.ready(try onlyFlag("ready", "data.ready", &reader) ?? true))
-    case .speaking: .speaking(try onlyFlag("speaking", "data.speaking", &reader) ?? true)
+    case .leave: .operation(.leave(removeItems: try only("removeItems", in: &reader).value ?? false))
+    case .addItem: .operation(try ItemFields.newItem(from: &reader))
+    case .removeItem: .operation(.removeItem(id: try only("itemId", in: &reader).required()))
+    case .updateQuantity: .operation(try ItemFields.newQuantity(from: &reader))
+    case .updateItem: .operation(try ItemFields.change(from: &reader))
+    case .updateSplit: .operation(.updateSplit(try SplitFields.read(from: &reader).request()))
+    case .ready: .operation(.ready(try only("ready", in: &reader).value ?? true))
+    case .speaking: .speaking(try only("speaking", in: &reader).value ?? true)
     case .removeParticipant: .operation(try removeParticipant(&reader))
-    case .transferOwnership: .operation(try transferOwnership(&reader))
+    case .transferOwnership: .operation(.transferOwnership(to: try only("participantId", in: &reader).required()))
     case .setDeadline: .operation(try setDeadline(&reader))
     case .setLimits: .operation(try setLimits(&reader))
     case .setCharges: .operation(try setCharges(&reader))
@@ -114,273 +98,177 @@ enum MessageType: String, CaseIterable {
     }
   }
 
-  // MARK: - Inside data
+  /// The one field that counts.
+  private func only<Value: FieldValue>(
+    _ name: StaticString, in reader: inout JSONReader
+  ) throws(WireError) -> Field<Value> {
+    var field = Field<Value>(name, code)
+    while let key = try reader.nextField() {
+      switch key {
+      case field: try field.read(from: &reader)
+      default: try reader.skipValue()
+      }
+    }
+    return field
+  }
 
   private func join(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var join = OrderCommand.Join(name: "")
-    var seen = SeenKeys()
+    var tenant = Field<String>("tenantId", code)
+    var circle = Field<String>("circleId", code)
+    var phone = Field<PhoneText>("phone", code)
     while let key = try reader.nextField() {
       switch key {
-      case "tenantId":
-        try seen.note(0, "data.tenantId", code)
-        join.tenant = try reader.text("data.tenantId", code)
-      case "circleId":
-        try seen.note(1, "data.circleId", code)
-        join.circle = try reader.text("data.circleId", code)
-      case "phone":
-        try seen.note(2, "data.phone", code)
-        join.phone = try reader.text(
-          "data.phone", code, "a string of ten digits, in quotes: a number would lose zeros")
+      case tenant: try tenant.read(from: &reader)
+      case circle: try circle.read(from: &reader)
+      case phone: try phone.read(from: &reader)
       default: try reader.skipValue()
       }
     }
-    return .join(join)
-  }
-
-  private func addItem(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var fields = ItemFields()
-    while let key = try reader.nextField() { try fields.read(key, from: &reader) }
-    guard let dishName = fields.dishName else { throw WireError(code, "data.dishName is missing") }
-    guard let dishType = fields.dishType else { throw WireError(code, "data.dishType is missing") }
-    guard let quantity = fields.quantity else { throw WireError(.invalidQuantity, "data.quantity is missing") }
-    guard let price = fields.price else { throw WireError(.invalidPrice, "data.price is missing") }
-    return .addItem(
-      OrderCommand.NewItem(
-        id: fields.id, dishName: dishName, dishType: dishType, quantity: quantity, price: price,
-        customization: fields.customization))
-  }
-
-  private func updateItem(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var fields = ItemFields()
-    while let key = try reader.nextField() { try fields.read(key, from: &reader) }
-    guard let id = fields.itemID else { throw WireError(code, "data.itemId is missing") }
-    return .updateItem(
-      id: id,
-      OrderCommand.ItemChange(
-        dishName: fields.dishName, dishType: fields.dishType, quantity: fields.quantity, price: fields.price,
-        customization: fields.customization))
-  }
-
-  private func updateQuantity(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var fields = ItemFields()
-    while let key = try reader.nextField() { try fields.read(key, from: &reader) }
-    guard let id = fields.itemID else { throw WireError(.invalidItem, "data.itemId is missing") }
-    guard let quantity = fields.quantity else { throw WireError(code, "data.quantity is missing") }
-    return .updateQuantity(id: id, quantity: quantity)
-  }
-
-  private func onlyItemID(_ reader: inout JSONReader) throws(WireError) -> String {
-    var id: String?
-    var seen = SeenKeys()
-    while let key = try reader.nextField() {
-      switch key {
-      case "itemId":
-        try seen.note(0, "data.itemId", code)
-        id = try reader.text("data.itemId", code)
-      default: try reader.skipValue()
-      }
-    }
-    guard let id else { throw WireError(code, "data.itemId is missing") }
-    return id
-  }
-
-  private func onlyFlag(
-    _ key: StaticString, _ field: StaticString, _ reader: inout JSONReader
-  ) throws(WireError) -> Bool? {
-    var flag: Bool?
-    var seen = SeenKeys()
-    while let found = try reader.nextField() {
-      if key ~= found {
-        try seen.note(0, field, code)
-        flag = try reader.flag(field, code)
-      } else {
-        try reader.skipValue()
-      }
-    }
-    return flag
+    return .join(
+      OrderCommand.Join(name: "", tenant: tenant.value, circle: circle.value, phone: phone.value?.text))
   }
 
   private func removeParticipant(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var participant: ParticipantID?
-    var removeItems = false
-    var seen = SeenKeys()
+    var participant = Field<ParticipantID>("participantId", code)
+    var removeItems = Field<Bool>("removeItems", code)
     while let key = try reader.nextField() {
       switch key {
-      case "participantId":
-        try seen.note(0, "data.participantId", code)
-        participant = try reader.participantID("data.participantId", code)
-      case "removeItems":
-        try seen.note(1, "data.removeItems", code)
-        removeItems = try reader.flag("data.removeItems", code) ?? false
+      case participant: try participant.read(from: &reader)
+      case removeItems: try removeItems.read(from: &reader)
       default: try reader.skipValue()
       }
     }
-    guard let participant else { throw WireError(code, "data.participantId is missing") }
-    return .removeParticipant(participant, removeItems: removeItems)
-  }
-
-  private func transferOwnership(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var participant: ParticipantID?
-    var seen = SeenKeys()
-    while let key = try reader.nextField() {
-      switch key {
-      case "participantId":
-        try seen.note(0, "data.participantId", code)
-        participant = try reader.participantID("data.participantId", code)
-      default: try reader.skipValue()
-      }
-    }
-    guard let participant else { throw WireError(code, "data.participantId is missing") }
-    return .transferOwnership(to: participant)
+    return .removeParticipant(try participant.required(), removeItems: removeItems.value ?? false)
   }
 
   /// Here null has a meaning of its own, so that the field must be given.
   private func setDeadline(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var deadline: Timestamp??
-    var seen = SeenKeys()
-    while let key = try reader.nextField() {
-      switch key {
-      case "deadline":
-        try seen.note(0, "data.deadline", code)
-        deadline = .some(try reader.count("data.deadline", code).map { Timestamp(millis: $0) })
-      default: try reader.skipValue()
-      }
-    }
-    guard let deadline else {
-      throw WireError(code, "data.deadline must be milliseconds since 1970, or null for none")
-    }
-    return .setDeadline(deadline)
+    let deadline: Field<Int64> = try only("deadline", in: &reader)
+    guard deadline.isGiven else { throw deadline.failure("must be milliseconds since 1970, or null for none") }
+    return .setDeadline(deadline.value.map { Timestamp(millis: $0) })
   }
 
   private func setLimits(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var limits = OrderCommand.LimitsRequest()
-    var seen = SeenKeys()
+    var maxItems = Field<Int64>("maxItems", code)
+    var maxParticipants = Field<Int64>("maxParticipants", code)
+    var maxTotal = Field<DecimalNumber>("maxTotal", code)
+    var editing = Field<EditingRule>("editing", code)
     while let key = try reader.nextField() {
       switch key {
-      case "maxItems":
-        try seen.note(0, "data.maxItems", code)
-        limits.maxItems = try reader.count("data.maxItems", code).map { Int($0) }
-      case "maxParticipants":
-        try seen.note(1, "data.maxParticipants", code)
-        limits.maxParticipants = try reader.count("data.maxParticipants", code).map { Int($0) }
-      case "maxTotal":
-        try seen.note(2, "data.maxTotal", code)
-        limits.maxTotal = try reader.number("data.maxTotal", code)
-      case "editing":
-        try seen.note(3, "data.editing", code)
-        let rule: StaticString = "'everyone' or 'own'"
-        guard let word = try reader.word("data.editing", code, rule) else { continue }
-        switch word {
-        case "everyone": limits.editing = .everyone
-        case "own": limits.editing = .own
-        default: throw WireError(code, "data.editing must be \(rule)")
-        }
+      case maxItems: try maxItems.read(from: &reader)
+      case maxParticipants: try maxParticipants.read(from: &reader)
+      case maxTotal: try maxTotal.read(from: &reader)
+      case editing: try editing.read(from: &reader)
       default: try reader.skipValue()
       }
     }
-    return .setLimits(limits)
+    return .setLimits(
+      OrderCommand.LimitsRequest(
+        maxItems: maxItems.value.map { Int($0) }, maxParticipants: maxParticipants.value.map { Int($0) },
+        maxTotal: maxTotal.value, editing: editing.value))
   }
 
   private func setCharges(_ reader: inout JSONReader) throws(WireError) -> OrderCommand {
-    var charges = OrderCommand.ChargesRequest()
-    var seen = SeenKeys()
+    var tax = Field<OrderCommand.ChargesRequest.Charge>("tax", code)
+    var delivery = Field<OrderCommand.ChargesRequest.Charge>("delivery", code)
+    var tip = Field<OrderCommand.ChargesRequest.Charge>("tip", code)
+    var discount = Field<OrderCommand.ChargesRequest.Charge>("discount", code)
     while let key = try reader.nextField() {
       switch key {
-      case "tax":
-        try seen.note(0, "data.tax", code)
-        charges.tax = try charge("data.tax", &reader)
-      case "delivery":
-        try seen.note(1, "data.delivery", code)
-        charges.delivery = try charge("data.delivery", &reader)
-      case "tip":
-        try seen.note(2, "data.tip", code)
-        charges.tip = try charge("data.tip", &reader)
-      case "discount":
-        try seen.note(3, "data.discount", code)
-        charges.discount = try charge("data.discount", &reader)
+      case tax: try tax.read(from: &reader)
+      case delivery: try delivery.read(from: &reader)
+      case tip: try tip.read(from: &reader)
+      case discount: try discount.read(from: &reader)
       default: try reader.skipValue()
       }
     }
-    return .setCharges(charges)
+    return .setCharges(
+      OrderCommand.ChargesRequest(
+        tax: tax.value, delivery: delivery.value, tip: tip.value, discount: discount.value))
   }
+}
 
-  /// A number, or `{amount, allocation}`.
-  private func charge(
-    _ field: StaticString, _ reader: inout JSONReader
-  ) throws(WireError) -> OrderCommand.ChargesRequest.Charge? {
-    if try reader.kind() == .number {
-      return try reader.number(field, code).map { OrderCommand.ChargesRequest.Charge(amount: $0) }
-    }
-    guard try reader.enterObject(field, code, "a number or {amount, allocation}") else { return nil }
-    var amount: DecimalNumber?
-    var allocation: Allocation?
-    var seen = SeenKeys()
+/// A phone number. What it looks like is the tenant's to say; here it only must not have been a number.
+private struct PhoneText: FieldValue {
+  static let rule = "a string, in quotes: a number would lose zeros"
+  let text: String
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> PhoneText? {
+    try String.read(kind, from: &reader).map { PhoneText(text: $0) }
+  }
+}
+
+extension OrderCommand.ChargesRequest.Charge: FieldValue {
+  static var rule: String { "a number or {amount, allocation}" }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> Self? {
+    if let amount = try DecimalNumber.read(kind, from: &reader) { return Self(amount: amount) }
+    guard case .object = kind else { return nil }
+    var amount = Field<DecimalNumber>("amount", .invalidCharge)
+    var allocation = Field<Allocation>("allocation", .invalidCharge)
+    try reader.enterObject()
     while let key = try reader.nextField() {
       switch key {
-      case "amount":
-        try seen.note(0, "amount", code)
-        amount = try reader.number("amount", code)
-      case "allocation":
-        try seen.note(1, "allocation", code)
-        let rule: StaticString = "'proportional' or 'equal'"
-        guard let word = try reader.word("allocation", code, rule) else { continue }
-        switch word {
-        case "proportional": allocation = .proportional
-        case "equal": allocation = .equal
-        default: throw WireError(code, "\(field).allocation must be \(rule)")
-        }
+      case amount: try amount.read(from: &reader)
+      case allocation: try allocation.read(from: &reader)
       default: try reader.skipValue()
       }
     }
-    guard let amount else { throw WireError(code, "\(field).amount is missing") }
-    return OrderCommand.ChargesRequest.Charge(amount: amount, allocation: allocation)
+    return Self(amount: try amount.required(), allocation: allocation.value)
   }
 }
 
 /// The fields of a dish, as `add_item`, `update_item` and `update_quantity` give them.
 private struct ItemFields {
-  var id: String?
-  var itemID: String?
-  var dishName: String?
-  var dishType: DishType?
-  var quantity: DecimalNumber?
-  var price: DecimalNumber?
-  var customization: String?
-  private var seen = SeenKeys()
+  private var id = Field<String>("id", .invalidItem)
+  private var itemID = Field<String>("itemId", .invalidItem)
+  private var dishName = Field<String>("dishName", .invalidItem)
+  private var dishType = Field<DishType>("dishType", .invalidItem)
+  private var quantity = Field<DecimalNumber>("quantity", .invalidQuantity)
+  private var price = Field<DecimalNumber>("price", .invalidPrice)
+  private var customization = Field<String>("customization", .invalidItem)
 
-  init() {}
-
-  mutating func read(_ key: JSONKey, from reader: inout JSONReader) throws(WireError) {
-    let code = WireError.Code.invalidItem
+  private mutating func read(_ key: JSONKey, from reader: inout JSONReader) throws(WireError) {
     switch key {
-    case "dishName":
-      try seen.note(0, "data.dishName", code)
-      dishName = try reader.text("data.dishName", code)
-    case "dishType":
-      try seen.note(1, "data.dishType", code)
-      let rule: StaticString = "'veg' or 'non-veg'"
-      guard let word = try reader.word("data.dishType", code, rule) else { return }
-      switch word {
-      case "veg": dishType = .veg
-      case "non-veg": dishType = .nonVeg
-      default: throw WireError(code, "data.dishType must be \(rule)")
-      }
-    case "quantity":
-      try seen.note(2, "data.quantity", .invalidQuantity)
-      quantity = try reader.number("data.quantity", .invalidQuantity)
-    case "price":
-      try seen.note(3, "data.price", .invalidPrice)
-      price = try reader.number("data.price", .invalidPrice)
-    case "customization":
-      try seen.note(4, "data.customization", code)
-      customization = try reader.text("data.customization", code)
-    case "id":
-      try seen.note(5, "data.id", code)
-      id = try reader.text("data.id", code)
-    case "itemId":
-      try seen.note(6, "data.itemId", code)
-      itemID = try reader.text("data.itemId", code)
+    case dishName: try dishName.read(from: &reader)
+    case dishType: try dishType.read(from: &reader)
+    case quantity: try quantity.read(from: &reader)
+    case price: try price.read(from: &reader)
+    case customization: try customization.read(from: &reader)
+    case id: try id.read(from: &reader)
+    case itemID: try itemID.read(from: &reader)
     default: try reader.skipValue()
     }
+  }
+
+  private mutating func readAll(from reader: inout JSONReader) throws(WireError) {
+    while let key = try reader.nextField() { try read(key, from: &reader) }
+  }
+
+  static func newItem(from reader: inout JSONReader) throws(WireError) -> OrderCommand {
+    var fields = ItemFields()
+    try fields.readAll(from: &reader)
+    return .addItem(
+      OrderCommand.NewItem(
+        id: fields.id.value, dishName: try fields.dishName.required(), dishType: try fields.dishType.required(),
+        quantity: try fields.quantity.required(), price: try fields.price.required(),
+        customization: fields.customization.value))
+  }
+
+  static func newQuantity(from reader: inout JSONReader) throws(WireError) -> OrderCommand {
+    var fields = ItemFields()
+    try fields.readAll(from: &reader)
+    return .updateQuantity(id: try fields.itemID.required(), quantity: try fields.quantity.required())
+  }
+
+  static func change(from reader: inout JSONReader) throws(WireError) -> OrderCommand {
+    var fields = ItemFields()
+    try fields.readAll(from: &reader)
+    return .updateItem(
+      id: try fields.itemID.required(),
+      OrderCommand.ItemChange(
+        dishName: fields.dishName.value, dishType: fields.dishType.value, quantity: fields.quantity.value,
+        price: fields.price.value,
+        customization: fields.customization.value))
   }
 }

@@ -42,8 +42,7 @@ package struct OrderVoice: RoomVoice {
   }
 
   package func refusal(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8] {
-    ServerMessage.error(
-      code: refusal.code, message: refusal.message, opId: refusal.operation, isRetryable: refusal.isRetryable, now: now)
+    ServerMessage.error(refusal, now: now)
   }
 
   package func presence(of participant: ParticipantID, isOnline: Bool, now: Timestamp) -> [UInt8] {

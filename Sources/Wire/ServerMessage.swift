@@ -37,30 +37,21 @@ package enum ServerMessage {
   }
 
   /// Something was refused and changed nothing.
-  ///
-  /// - Parameter isRetryable: whether the same operation, under the same `opId`, may succeed later.
-  package static func error(
-    code: String, message: String, opId: String?, isRetryable: Bool, now: Timestamp
-  ) -> [UInt8] {
+  package static func error(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 384)
     writer.beginObject()
     writer.field("type", word: "error")
-    writer.field("error", message)
+    writer.field("error", refusal.message)
     writer.key("data")
     writer.beginObject()
-    writer.field("code", code)
-    writer.field("message", message)
-    writer.field("opId", opId)
-    writer.field("retryable", isRetryable)
+    writer.field("code", refusal.code)
+    writer.field("message", refusal.message)
+    writer.field("opId", refusal.operation)
+    writer.field("retryable", refusal.isRetryable)
     writer.endObject()
     writer.field("timestamp", now.millis)
     writer.endObject()
     return writer.bytes
-  }
-
-  package static func error(_ error: WireError, now: Timestamp) -> [UInt8] {
-    self.error(
-      code: error.code.rawValue, message: error.message, opId: error.opId, isRetryable: false, now: now)
   }
 
   /// A participant's first connection opened, or their last one closed.

@@ -1,4 +1,5 @@
 package import JSONText
+package import RoomCore
 
 /// Why a client's message was not understood. It reached no room and changed nothing.
 package struct WireError: Error, Equatable {
@@ -32,5 +33,20 @@ package struct WireError: Error, Equatable {
     self.init(.invalidJSON, "the message is no valid JSON: \(error.reason) at byte \(error.offset)")
   }
 
+  /// Kept out of line, so that the way without errors stays short.
+  @inline(never)
+  init(_ code: Code, about field: StaticString, _ complaint: String) { self.init(code, "\(field) \(complaint)") }
+
   func naming(_ opId: String?) -> WireError { WireError(code, message, opId: opId) }
+
+  /// The error about a field, said of the object `name` that holds the field: `amount …` becomes `tax.amount …`.
+  func inside(_ name: StaticString) -> WireError {
+    code == .invalidJSON ? self : WireError(code, "\(name).\(message)")
+  }
+}
+
+extension RefusalNotice {
+  package init(_ error: WireError) {
+    self.init(code: error.code.rawValue, message: error.message, operation: error.opId)
+  }
 }

@@ -53,8 +53,7 @@ enum ReferenceMessage {
       after = SequenceNumber(integer)
     }
     return ClientMessage(
-      participant: ParticipantID(envelope.participantId), participantName: envelope.participantName,
-      opId: envelope.opId, after: after, body: body)
+      participant: ParticipantID(envelope.participantId), opId: envelope.opId, after: after, body: body)
   }
 
   private static func body(_ envelope: Envelope, _ text: Data, _ decoder: JSONDecoder) throws -> ClientMessage.Body? {

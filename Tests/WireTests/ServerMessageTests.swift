@@ -96,11 +96,13 @@ import Wire
         (
           "error that a retry may mend",
           ServerMessage.error(
-            code: "overloaded", message: "the room is busy", opId: "op-1", isRetryable: true, now: moment(60))
+            RefusalNotice(code: "overloaded", message: "the room is busy", isRetryable: true, operation: "op-1"),
+            now: moment(60))
         ),
         (
           "error about a message without opId",
-          ServerMessage.error(WireError(.invalidJSON, "the message is no valid JSON"), now: moment(60))
+          ServerMessage.error(
+            RefusalNotice(WireError(.invalidJSON, "the message is no valid JSON")), now: moment(60))
         ),
         ("presence", ServerMessage.presence(asha, isOnline: false, now: moment(60))),
         ("speaking", ServerMessage.speaking(asha, isSpeaking: true, now: moment(60))),

@@ -77,7 +77,7 @@ final class RoomSession: WebSocketApplication {
       if error.code == .invalidJSON, String(validating: message.readableBytesView, as: UTF8.self) == nil {
         connection?.close(.dataInconsistentWithMessage, reason: "text must be UTF-8")
       } else {
-        refuse(RefusalNotice(code: error.code.rawValue, message: error.message, operation: error.opId))
+        refuse(RefusalNotice(error))
       }
     }
   }
@@ -162,9 +162,7 @@ final class RoomSession: WebSocketApplication {
 
   private func refuse(_ notice: RefusalNotice) {
     guard let connection else { return }
-    let text = ServerMessage.error(
-      code: notice.code, message: notice.message, opId: notice.operation, isRetryable: notice.isRetryable,
-      now: hub.time.now())
+    let text = ServerMessage.error(notice, now: hub.time.now())
     connection.send(Frames.text(text, allocator: connection.allocator))
   }
 
