@@ -69,7 +69,7 @@ package enum PhoneNumberFault: Error, Equatable, Sendable {
   package var message: String {
     switch self {
     case .empty: "must not be empty"
-    case .notADigit(let position): "must consist of digits, and its character \(position) is none"
+    case .notADigit(let position): "must have a digit as its character \(position)"
     case .wrongCount(let count, let expected) where expected.lowerBound == expected.upperBound:
       "must have exactly \(expected.lowerBound) digits, and has \(count)"
     case .wrongCount(let count, let expected):

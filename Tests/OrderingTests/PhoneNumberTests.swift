@@ -38,11 +38,21 @@ import Testing
     #expect(try PhoneNumber("+2901234", rule: .e164).spoken == "plus two nine zero one two three four")
   }
 
-  @Test func theTenantsRuleHoldsForJoins() {
+  @Test(
+    "a join that is refused for its phone names the field and the tenant's rule",
+    arguments: [
+      (PhoneRule.tenDigits, "", "must not be empty"), (.tenDigits, "98765", "must have exactly 10 digits, and has 5"),
+      (.tenDigits, "+919876543210", "must have a digit as its character 1"),
+      (.e164, "9876543210", "must start with '+' and a country code"),
+      (.e164, "+91-9876543210", "must have a digit as its character 4"),
+      (.e164, "+91", "must have 7 to 15 digits, and has 2"),
+      (.e164, "+0123456789", "must have a country code after '+', which never starts with 0"),
+    ])
+  func refusedJoin(rule: PhoneRule, phone: String, complaint: String) {
     let scene = Scene()
-    scene.context.phoneRule = .e164
+    scene.context.phoneRule = rule
     #expect(
-      scene.rejection(.joining(ana), by: ana)
-        == OrderRejection(.invalidJoin, "data.phone must start with '+' and a country code"))
+      scene.rejection(.join(.init(name: "Ana", tenant: "t", circle: "c", phone: phone)), by: ana)
+        == OrderRejection(.invalidJoin, "data.phone \(complaint)"))
   }
 }
