@@ -44,8 +44,6 @@ package struct DecimalNumber: Hashable, Sendable {
 
   /// The number as an integer, if it is one and fits.
   package var integer: Int64? { scaled(byDigits: 0) }
-
-  package var isNegative: Bool { significand < 0 }
 }
 
 extension DecimalNumber: ExpressibleByIntegerLiteral {

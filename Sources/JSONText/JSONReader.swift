@@ -59,20 +59,6 @@ package struct JSONReader {
     }
   }
 
-  /// Reads an object; `field` is called at each value and must read or skip it.
-  package mutating func object(
-    _ field: (inout JSONReader, JSONKey) throws(JSONError) -> Void
-  ) throws(JSONError) {
-    try beginObject()
-    while let key = try nextKey() { try field(&self, key) }
-  }
-
-  /// Reads an array; `element` is called at each value and must read or skip it.
-  package mutating func array(_ element: (inout JSONReader) throws(JSONError) -> Void) throws(JSONError) {
-    try beginArray()
-    while try nextElement() { try element(&self) }
-  }
-
   /// Steps into an object, whose fields `nextKey` then gives.
   package mutating func beginObject() throws(JSONError) {
     skipWhitespace()
@@ -124,13 +110,6 @@ package struct JSONReader {
     skipWhitespace()
     guard byte == UInt8(ascii: "\"") else { throw failure("a string was expected") }
     return try Self.decode(try scanString())
-  }
-
-  /// A string that is compared with literals, like a key, and seldom kept.
-  package mutating func keyword() throws(JSONError) -> JSONKey {
-    skipWhitespace()
-    guard byte == UInt8(ascii: "\"") else { throw failure("a string was expected") }
-    return try scanKey()
   }
 
   package mutating func bool() throws(JSONError) -> Bool {

@@ -86,8 +86,7 @@ extension DedupWindow {
   /// `{"floor":n,"operations":[["participant","operation","fingerprint as hex",sequence],…]}`, oldest first.
   package func write(to writer: inout JSONWriter) {
     writer.beginObject()
-    writer.key("floor")
-    writer.integer(floor.number)
+    writer.field("floor", floor.number)
     writer.key("operations")
     writer.beginArray()
     for operation in order[firstLive...] {
@@ -108,13 +107,13 @@ extension DedupWindow {
   ) throws(JSONError) -> DedupWindow {
     var floor = SequenceNumber.zero
     var remembered: [(Cause, SequenceNumber)] = []
-    try reader.object { reader, key throws(JSONError) in
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
       switch key {
       case "floor": floor = SequenceNumber(try reader.integer())
       case "operations":
-        try reader.array { reader throws(JSONError) in
-          remembered.append(try readOperation(from: &reader))
-        }
+        try reader.beginArray()
+        while try reader.nextElement() { remembered.append(try readOperation(from: &reader)) }
       default: try reader.skip()
       }
     }
@@ -129,7 +128,8 @@ extension DedupWindow {
     var name = ""
     var fingerprint: UInt64?
     var sequence = SequenceNumber.zero
-    try reader.array { reader throws(JSONError) in
+    try reader.beginArray()
+    while try reader.nextElement() {
       switch index {
       case 0: participant = try reader.string()
       case 1: name = try reader.string()

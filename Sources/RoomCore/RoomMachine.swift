@@ -130,14 +130,11 @@ extension RoomMachine {
   package func snapshot() -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
-    writer.key("seq")
-    writer.integer(head.number)
-    writer.key("at")
-    writer.integer(clock.millis)
+    writer.field("seq", head.number)
+    writer.field("at", clock.millis)
     writer.key("window")
     window.write(to: &writer)
-    writer.key("state")
-    state.write(to: &writer)
+    writer.field("state", state)
     writer.endObject()
     return writer.bytes
   }
@@ -152,7 +149,8 @@ extension RoomMachine {
     var clock = Timestamp(millis: 0)
     var window = self.window
     try JSONReader.read(snapshot) { reader throws(JSONError) in
-      try reader.object { reader, key throws(JSONError) in
+      try reader.beginObject()
+      while let key = try reader.nextKey() {
         switch key {
         case "seq": head = SequenceNumber(try reader.integer())
         case "at": clock = Timestamp(millis: try reader.integer())
@@ -178,18 +176,13 @@ package enum JournalText {
     writer.beginArray()
     for record in records {
       writer.beginObject()
-      writer.key("at")
-      writer.integer(record.at.millis)
+      writer.field("at", record.at.millis)
       if let cause = record.cause {
-        writer.key("participant")
-        writer.string(cause.operation.participant.value)
-        writer.key("operation")
-        writer.string(cause.operation.value)
-        writer.key("fingerprint")
-        writer.string(String(cause.fingerprint, radix: 16))
+        writer.field("participant", cause.operation.participant.value)
+        writer.field("operation", cause.operation.value)
+        writer.field("fingerprint", String(cause.fingerprint, radix: 16))
       }
-      writer.key("event")
-      record.event.write(to: &writer)
+      writer.field("event", record.event)
       writer.endObject()
     }
     writer.endArray()
@@ -201,7 +194,8 @@ package enum JournalText {
   ) throws(JSONError) -> [Recorded<Event>] {
     var records: [Recorded<Event>] = []
     try JSONReader.read(text) { reader throws(JSONError) in
-      try reader.array { reader throws(JSONError) in
+      try reader.beginArray()
+      while try reader.nextElement() {
         records.append(try readRecord(from: &reader, at: first.advanced(by: records.count)))
       }
     }
@@ -216,7 +210,8 @@ package enum JournalText {
     var operation: String?
     var fingerprint: UInt64?
     var event: Event?
-    try reader.object { reader, key throws(JSONError) in
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
       switch key {
       case "at": at = Timestamp(millis: try reader.integer())
       case "participant": participant = try reader.string()

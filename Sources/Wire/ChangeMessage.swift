@@ -194,31 +194,3 @@ extension JSONWriter {
     }
   }
 }
-
-extension OrderEvent {
-  /// The type of its message in dialect `delta`.
-  fileprivate var word: StaticString {
-    switch self {
-    case .created: "order_created"
-    case .participantJoined: "participant_joined"
-    case .participantLeft: "participant_left"
-    case .ownershipTransferred: "ownership_transferred"
-    case .itemAdded: "item_added"
-    case .itemRemoved: "item_removed"
-    case .quantityUpdated: "quantity_updated"
-    case .itemUpdated: "item_updated"
-    case .splitUpdated: "split_updated"
-    case .readyChanged: "ready_changed"
-    case .locked: "order_locked"
-    case .unlocked: "order_unlocked"
-    case .cancelled: "order_cancelled"
-    case .expired: "order_expired"
-    case .finalized: "order_finalized"
-    case .deadlineSet: "deadline_set"
-    case .limitsSet: "limits_set"
-    case .chargesSet: "charges_set"
-    case .undone: "undone"
-    case .unchanged: "unchanged"
-    }
-  }
-}

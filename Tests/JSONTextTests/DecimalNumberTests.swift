@@ -44,12 +44,10 @@ import Testing
     #expect(try read(text).scaled(byDigits: digits) == expected)
   }
 
-  @Test func literalsAndSigns() {
+  @Test func literals() {
     let number: DecimalNumber = 250
     #expect(number == DecimalNumber(significand: 25, exponent: 1))
     #expect(number.integer == 250)
-    #expect(!number.isNegative)
-    #expect(DecimalNumber(significand: -1).isNegative)
   }
 
   @Test func agreesWithFoundationsDecimal() throws {

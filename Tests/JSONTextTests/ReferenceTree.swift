@@ -20,11 +20,13 @@ indirect enum Tree: Equatable {
     switch try reader.peek() {
     case .object:
       var fields: [String: Tree] = [:]
-      try reader.object { reader, key throws(JSONError) in fields[try key.string()] = try Tree(&reader) }
+      try reader.beginObject()
+      while let key = try reader.nextKey() { fields[try key.string()] = try Tree(&reader) }
       self = .object(fields)
     case .array:
       var elements: [Tree] = []
-      try reader.array { reader throws(JSONError) in elements.append(try Tree(&reader)) }
+      try reader.beginArray()
+      while try reader.nextElement() { elements.append(try Tree(&reader)) }
       self = .array(elements)
     case .string: self = .string(try reader.string())
     case .number:

@@ -18,7 +18,8 @@ enum Counter: RoomLogic {
 
     static func read(from reader: inout JSONReader) throws(JSONError) -> State {
       var state = State()
-      try reader.object { reader, key throws(JSONError) in
+      try reader.beginObject()
+      while let key = try reader.nextKey() {
         switch key {
         case "value": state.value = try reader.integer()
         case "due": state.due = Timestamp(millis: try reader.integer())
@@ -62,7 +63,8 @@ enum Counter: RoomLogic {
 
     static func read(from reader: inout JSONReader) throws(JSONError) -> Event {
       var event = Event.ended
-      try reader.object { reader, key throws(JSONError) in
+      try reader.beginObject()
+      while let key = try reader.nextKey() {
         if "added" ~= key { event = .added(try reader.integer()) } else { try reader.skip() }
       }
       return event

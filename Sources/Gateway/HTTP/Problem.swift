@@ -25,17 +25,12 @@ struct Problem: Error, Sendable, Equatable {
   var json: [UInt8] {
     var writer = JSONWriter(reservingCapacity: 256)
     writer.beginObject()
-    writer.key("type")
-    writer.string("urn:stonepot:problem:\(code)")
-    writer.key("title")
-    writer.string(title)
-    writer.key("status")
-    writer.integer(Int(status))
-    writer.key("code")
-    writer.string(code)
+    writer.field("type", "urn:stonepot:problem:\(code)")
+    writer.field("title", title)
+    writer.field("status", Int(status))
+    writer.field("code", code)
     if let detail {
-      writer.key("detail")
-      writer.string(detail)
+      writer.field("detail", detail)
     }
     writer.endObject()
     return writer.bytes

@@ -3,68 +3,72 @@ import RoomCore
 
 /// `{"type":"item_added","item":{…},"index":0}` and so on, one type for each case.
 extension OrderEvent: Storable {
+  /// What an event's `type` is, in the journal as in the messages of dialect `delta`.
+  package var word: StaticString {
+    switch self {
+    case .created: "order_created"
+    case .participantJoined: "participant_joined"
+    case .participantLeft: "participant_left"
+    case .ownershipTransferred: "ownership_transferred"
+    case .itemAdded: "item_added"
+    case .itemRemoved: "item_removed"
+    case .quantityUpdated: "quantity_updated"
+    case .itemUpdated: "item_updated"
+    case .splitUpdated: "split_updated"
+    case .readyChanged: "ready_changed"
+    case .locked: "order_locked"
+    case .unlocked: "order_unlocked"
+    case .cancelled: "order_cancelled"
+    case .expired: "order_expired"
+    case .finalized: "order_finalized"
+    case .deadlineSet: "deadline_set"
+    case .limitsSet: "limits_set"
+    case .chargesSet: "charges_set"
+    case .undone: "undone"
+    case .unchanged: "unchanged"
+    }
+  }
+
   package func write(to writer: inout JSONWriter) {
     writer.beginObject()
-    writer.key("type")
+    writer.field("type", word: word)
     switch self {
     case .created(let creation):
-      writer.word("order_created")
-      creation.writeFields(to: &writer)
-    case .participantJoined(let participant):
-      writer.word("participant_joined")
-      writer.field("participant", participant)
+      writer.field("tenant", creation.tenant)
+      writer.field("circle", creation.circle)
+      writer.field("currency", creation.currency)
+      writer.field("owner", creation.owner)
+      writer.field("limits", creation.limits)
+      writer.field("editing", creation.editing.rawValue)
+      writer.field("deadline", creation.deadline)
+      writer.field("idleLimitMillis", creation.idleLimitMillis)
+    case .participantJoined(let participant): writer.field("participant", participant)
     case .participantLeft(let participant, let name, let reason):
-      writer.word("participant_left")
       writer.field("id", participant)
       writer.field("name", name)
       writer.field("reason", reason.rawValue)
-    case .ownershipTransferred(let participant):
-      writer.word("ownership_transferred")
-      writer.field("id", participant)
+    case .ownershipTransferred(let participant): writer.field("id", participant)
     case .itemAdded(let item, let index):
-      writer.word("item_added")
       writer.field("item", item)
       writer.field("index", index)
-    case .itemRemoved(let id):
-      writer.word("item_removed")
-      writer.field("id", id)
+    case .itemRemoved(let id): writer.field("id", id)
     case .quantityUpdated(let id, let quantity):
-      writer.word("quantity_updated")
       writer.field("id", id)
       writer.field("quantity", quantity)
-    case .itemUpdated(let item):
-      writer.word("item_updated")
-      writer.field("item", item)
-    case .splitUpdated(let split):
-      writer.word("split_updated")
-      writer.field("split", split)
+    case .itemUpdated(let item): writer.field("item", item)
+    case .splitUpdated(let split): writer.field("split", split)
     case .readyChanged(let participant, let isReady):
-      writer.word("ready_changed")
       writer.field("id", participant)
       writer.field("ready", isReady)
-    case .locked: writer.word("order_locked")
-    case .unlocked: writer.word("order_unlocked")
-    case .cancelled: writer.word("order_cancelled")
-    case .expired(let expiry):
-      writer.word("order_expired")
-      writer.field("reason", expiry.rawValue)
-    case .finalized(let shares):
-      writer.word("order_finalized")
-      writer.field("shares", shares)
-    case .deadlineSet(let deadline):
-      writer.word("deadline_set")
-      writer.field("deadline", deadline)
+    case .locked, .unlocked, .cancelled, .unchanged: break
+    case .expired(let expiry): writer.field("reason", expiry.rawValue)
+    case .finalized(let shares): writer.field("shares", shares)
+    case .deadlineSet(let deadline): writer.field("deadline", deadline)
     case .limitsSet(let limits, let editing):
-      writer.word("limits_set")
       writer.field("limits", limits)
       writer.field("editing", editing.rawValue)
-    case .chargesSet(let charges):
-      writer.word("charges_set")
-      writer.field("charges", charges)
-    case .undone(let participant):
-      writer.word("undone")
-      writer.field("id", participant)
-    case .unchanged: writer.word("unchanged")
+    case .chargesSet(let charges): writer.field("charges", charges)
+    case .undone(let participant): writer.field("id", participant)
     }
     writer.endObject()
   }
@@ -73,7 +77,7 @@ extension OrderEvent: Storable {
     var fields = Fields()
     try reader.beginObject()
     while let key = try reader.nextKey() { try fields.read(key, from: &reader) }
-    let type = try reader.required(fields.type, "an event", "type")
+    let type = try reader.required(fields.type, "type")
     return try fields.event(type, reader)
   }
 }
@@ -93,7 +97,13 @@ private struct Fields {
   var shares: [Share]?
   var deadline: Timestamp?
   var charges: Charges?
-  var creation = PartialCreation()
+  var tenant: String?
+  var circle: String?
+  var currency: Currency?
+  var owner: ParticipantID?
+  var limits: OrderLimits?
+  var editing: EditingRule?
+  var idleLimitMillis: Int64?
 
   mutating func read(_ key: JSONKey, from reader: inout JSONReader) throws(JSONError) {
     switch key {
@@ -109,95 +119,59 @@ private struct Fields {
     case "split": split = try Split.read(from: &reader)
     case "shares": shares = try [Share].read(from: &reader)
     case "charges": charges = try Charges.read(from: &reader)
-    case "deadline": deadline = try reader.optional { reader throws(JSONError) in try reader.timestamp() }
-    case "tenant": creation.tenant = try reader.string()
-    case "circle": creation.circle = try reader.string()
-    case "currency": creation.currency = try Currency.read(from: &reader)
-    case "owner": creation.owner = try reader.participantID()
-    case "limits": creation.limits = try OrderLimits.read(from: &reader)
-    case "editing": creation.editing = try reader.word(of: EditingRule.self)
-    case "idleLimitMillis": creation.idleLimitMillis = try reader.integer()
+    case "deadline": deadline = try reader.null() ? nil : reader.timestamp()
+    case "tenant": tenant = try reader.string()
+    case "circle": circle = try reader.string()
+    case "currency": currency = try Currency.read(from: &reader)
+    case "owner": owner = try reader.participantID()
+    case "limits": limits = try OrderLimits.read(from: &reader)
+    case "editing": editing = try reader.word(of: EditingRule.self)
+    case "idleLimitMillis": idleLimitMillis = try reader.integer()
     default: try reader.skip()
     }
   }
 
   func event(_ type: String, _ reader: JSONReader) throws(JSONError) -> OrderEvent {
-    let what: StaticString = "the event"
-    func about() throws(JSONError) -> String { try reader.required(id, what, "id") }
+    func about() throws(JSONError) -> String { try reader.required(id, "id") }
     func why<Words: RawRepresentable<String>>(_ words: Words.Type) throws(JSONError) -> Words {
-      let word = try reader.required(reason, what, "reason")
+      let word = try reader.required(reason, "reason")
       guard let reason = Words(rawValue: word) else { throw reader.failure("'\(word)' is no \(words)") }
       return reason
     }
     switch type {
-    case "order_created": return .created(try creation.complete(deadline: deadline, reader))
-    case "participant_joined":
-      return .participantJoined(try reader.required(participant, what, "participant"))
+    case "order_created":
+      return try .created(
+        OrderEvent.Creation(
+          tenant: reader.required(tenant, "tenant"), circle: reader.required(circle, "circle"),
+          currency: reader.required(currency, "currency"), owner: reader.required(owner, "owner"),
+          limits: reader.required(limits, "limits"), editing: reader.required(editing, "editing"),
+          deadline: deadline, idleLimitMillis: reader.required(idleLimitMillis, "idleLimitMillis")))
+    case "participant_joined": return try .participantJoined(reader.required(participant, "participant"))
     case "participant_left":
-      return .participantLeft(
-        ParticipantID(try about()), name: try reader.required(name, what, "name"),
-        reason: try why(OrderEvent.Departure.self))
-    case "ownership_transferred": return .ownershipTransferred(to: ParticipantID(try about()))
+      return try .participantLeft(
+        ParticipantID(about()), name: reader.required(name, "name"), reason: why(OrderEvent.Departure.self))
+    case "ownership_transferred": return try .ownershipTransferred(to: ParticipantID(about()))
     case "item_added":
-      return .itemAdded(
-        try reader.required(item, what, "item"), index: try reader.required(index, what, "index"))
-    case "item_removed": return .itemRemoved(id: try about())
+      return try .itemAdded(reader.required(item, "item"), index: reader.required(index, "index"))
+    case "item_removed": return try .itemRemoved(id: about())
     case "quantity_updated":
-      return .quantityUpdated(id: try about(), quantity: try reader.required(quantity, what, "quantity"))
-    case "item_updated": return .itemUpdated(try reader.required(item, what, "item"))
-    case "split_updated": return .splitUpdated(try reader.required(split, what, "split"))
+      return try .quantityUpdated(id: about(), quantity: reader.required(quantity, "quantity"))
+    case "item_updated": return try .itemUpdated(reader.required(item, "item"))
+    case "split_updated": return try .splitUpdated(reader.required(split, "split"))
     case "ready_changed":
-      return .readyChanged(ParticipantID(try about()), isReady: try reader.required(isReady, what, "ready"))
+      return try .readyChanged(ParticipantID(about()), isReady: reader.required(isReady, "ready"))
     case "order_locked": return .locked
     case "order_unlocked": return .unlocked
     case "order_cancelled": return .cancelled
-    case "order_expired": return .expired(try why(OrderEvent.Expiry.self))
-    case "order_finalized": return .finalized(try reader.required(shares, what, "shares"))
+    case "order_expired": return try .expired(why(OrderEvent.Expiry.self))
+    case "order_finalized": return try .finalized(reader.required(shares, "shares"))
     case "deadline_set": return .deadlineSet(deadline)
     case "limits_set":
-      return .limitsSet(
-        try reader.required(creation.limits, what, "limits"),
-        try reader.required(creation.editing, what, "editing"))
-    case "charges_set": return .chargesSet(try reader.required(charges, what, "charges"))
-    case "undone": return .undone(ParticipantID(try about()))
+      return try .limitsSet(reader.required(limits, "limits"), reader.required(editing, "editing"))
+    case "charges_set": return try .chargesSet(reader.required(charges, "charges"))
+    case "undone": return try .undone(ParticipantID(about()))
     case "unchanged": return .unchanged
     default: throw reader.failure("'\(type)' is no type of event that this version knows")
     }
-  }
-}
-
-private struct PartialCreation {
-  var tenant: String?
-  var circle: String?
-  var currency: Currency?
-  var owner: ParticipantID?
-  var limits: OrderLimits?
-  var editing: EditingRule?
-  var idleLimitMillis: Int64?
-
-  func complete(deadline: Timestamp?, _ reader: JSONReader) throws(JSONError) -> OrderEvent.Creation {
-    let what: StaticString = "the event"
-    return OrderEvent.Creation(
-      tenant: try reader.required(tenant, what, "tenant"),
-      circle: try reader.required(circle, what, "circle"),
-      currency: try reader.required(currency, what, "currency"),
-      owner: try reader.required(owner, what, "owner"),
-      limits: try reader.required(limits, what, "limits"),
-      editing: try reader.required(editing, what, "editing"),
-      deadline: deadline,
-      idleLimitMillis: try reader.required(idleLimitMillis, what, "idleLimitMillis"))
-  }
-}
-
-extension OrderEvent.Creation {
-  fileprivate func writeFields(to writer: inout JSONWriter) {
-    writer.field("tenant", tenant)
-    writer.field("circle", circle)
-    writer.field("currency", currency)
-    writer.field("owner", owner)
-    writer.field("limits", limits)
-    writer.field("editing", editing.rawValue)
-    writer.field("deadline", deadline)
-    writer.field("idleLimitMillis", idleLimitMillis)
   }
 }

@@ -2,12 +2,12 @@ import JSONText
 import RoomCore
 
 /// The words in which journal and snapshots are written. Keys are never renamed or given another meaning; new fields
-/// are optional, and unknown ones are passed over, so that neighbouring versions can read one another.
+/// are optional, null being absent, and unknown ones are passed over, so that neighbouring versions can read one another.
 /// Amounts are minor units (`…Minor`), moments and spans are milliseconds.
 extension JSONReader {
-  /// A value that `what` must have.
-  func required<Value>(_ value: Value?, _ what: StaticString, _ key: StaticString) throws(JSONError) -> Value {
-    guard let value else { throw failure("\(what) has no '\(key)'") }
+  /// A value that must have been there, in the object that was just read.
+  func required<Value>(_ value: Value?, _ key: StaticString) throws(JSONError) -> Value {
+    guard let value else { throw failure("'\(key)' is missing") }
     return value
   }
 
@@ -22,13 +22,6 @@ extension JSONReader {
   mutating func money() throws(JSONError) -> Money { Money(minorUnits: try integer()) }
   mutating func timestamp() throws(JSONError) -> Timestamp { Timestamp(millis: try integer()) }
   mutating func participantID() throws(JSONError) -> ParticipantID { ParticipantID(try string()) }
-
-  /// A value that may be absent, or null, which is the same.
-  mutating func optional<Value>(
-    _ read: (inout JSONReader) throws(JSONError) -> Value
-  ) throws(JSONError) -> Value? {
-    try null() ? nil : try read(&self)
-  }
 }
 
 extension JSONWriter {
@@ -38,26 +31,5 @@ extension JSONWriter {
 
   mutating func field(_ key: StaticString, _ value: Timestamp?) {
     if let value { field(key, value) }
-  }
-
-  mutating func field(_ key: StaticString, _ value: some Storable) {
-    self.key(key)
-    value.write(to: &self)
-  }
-
-  mutating func field<Element: Storable>(_ key: StaticString, _ values: [Element]) {
-    self.key(key)
-    beginArray()
-    for value in values { value.write(to: &self) }
-    endArray()
-  }
-}
-
-extension Array where Element: Storable {
-  static func read(from reader: inout JSONReader) throws(JSONError) -> [Element] {
-    var values: [Element] = []
-    try reader.beginArray()
-    while try reader.nextElement() { values.append(try Element.read(from: &reader)) }
-    return values
   }
 }

@@ -18,11 +18,11 @@ extension OrderRoom: Storable {
       switch key {
       case "room": name = try reader.string()
       case "order":
-        order = try reader.optional { reader throws(JSONError) in try CollaborativeOrder.read(from: &reader) }
+        order = try reader.null() ? nil : CollaborativeOrder.read(from: &reader)
       default: try reader.skip()
       }
     }
-    guard let room = RoomID(try reader.required(name, "a state", "room")) else {
+    guard let room = RoomID(try reader.required(name, "room")) else {
       throw reader.failure("'room' is no room's name")
     }
     return OrderRoom(room: room, order: order)
@@ -95,36 +95,35 @@ extension CollaborativeOrder: Storable {
       case "charges": charges = try Charges.read(from: &reader)
       case "split": split = try Split.read(from: &reader)
       case "status": status = try reader.word(of: OrderStatus.self)
-      case "deadline": deadline = try reader.optional { reader throws(JSONError) in try reader.timestamp() }
+      case "deadline": deadline = try reader.null() ? nil : reader.timestamp()
       case "limits": limits = try OrderLimits.read(from: &reader)
       case "idleLimitMillis": idleLimitMillis = try reader.integer()
       case "editing": editing = try reader.word(of: EditingRule.self)
       case "createdAt": createdAt = try reader.timestamp()
       case "updatedAt": updatedAt = try reader.timestamp()
-      case "finalizedAt": finalizedAt = try reader.optional { reader throws(JSONError) in try reader.timestamp() }
-      case "shares": shares = try reader.optional { reader throws(JSONError) in try [Share].read(from: &reader) }
+      case "finalizedAt": finalizedAt = try reader.null() ? nil : reader.timestamp()
+      case "shares": shares = try reader.null() ? nil : [Share].read(from: &reader)
       case "undoable": undoable = try readUndoable(from: &reader)
       default: try reader.skip()
       }
     }
-    let what: StaticString = "an order"
-    return CollaborativeOrder(
-      tenant: try reader.required(tenant, what, "tenant"),
-      circle: try reader.required(circle, what, "circle"),
-      currency: try reader.required(currency, what, "currency"),
-      initiatedBy: try reader.required(initiatedBy, what, "initiatedBy"),
-      owner: try reader.required(owner, what, "owner"),
-      participants: try reader.required(participants, what, "participants"),
-      items: try reader.required(items, what, "items"),
+    return try CollaborativeOrder(
+      tenant: reader.required(tenant, "tenant"),
+      circle: reader.required(circle, "circle"),
+      currency: reader.required(currency, "currency"),
+      initiatedBy: reader.required(initiatedBy, "initiatedBy"),
+      owner: reader.required(owner, "owner"),
+      participants: reader.required(participants, "participants"),
+      items: reader.required(items, "items"),
       charges: charges,
-      split: try reader.required(split, what, "split"),
-      status: try reader.required(status, what, "status"),
+      split: reader.required(split, "split"),
+      status: reader.required(status, "status"),
       deadline: deadline,
-      limits: try reader.required(limits, what, "limits"),
-      idleLimitMillis: try reader.required(idleLimitMillis, what, "idleLimitMillis"),
-      editing: try reader.required(editing, what, "editing"),
-      createdAt: try reader.required(createdAt, what, "createdAt"),
-      updatedAt: try reader.required(updatedAt, what, "updatedAt"),
+      limits: reader.required(limits, "limits"),
+      idleLimitMillis: reader.required(idleLimitMillis, "idleLimitMillis"),
+      editing: reader.required(editing, "editing"),
+      createdAt: reader.required(createdAt, "createdAt"),
+      updatedAt: reader.required(updatedAt, "updatedAt"),
       finalizedAt: finalizedAt, shares: shares, undoable: undoable)
   }
 
@@ -144,8 +143,8 @@ extension CollaborativeOrder: Storable {
         default: try reader.skip()
         }
       }
-      let owner = try reader.required(participant, "an undoable change", "participant")
-      undoable[owner] = try reader.required(change, "an undoable change", "change")
+      let owner = try reader.required(participant, "participant")
+      undoable[owner] = try reader.required(change, "change")
     }
     return undoable
   }

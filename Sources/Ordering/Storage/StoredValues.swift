@@ -23,17 +23,17 @@ extension Participant: Storable {
       switch key {
       case "id": id = try reader.participantID()
       case "name": name = try reader.string()
-      case "phoneEnding": phoneEnding = try reader.optional { reader throws(JSONError) in try reader.string() }
+      case "phoneEnding": phoneEnding = try reader.null() ? nil : reader.string()
       case "ready": isReady = try reader.bool()
       case "joinedAt": joinedAt = try reader.timestamp()
       default: try reader.skip()
       }
     }
-    return Participant(
-      id: try reader.required(id, "a participant", "id"),
-      name: try reader.required(name, "a participant", "name"),
+    return try Participant(
+      id: reader.required(id, "id"),
+      name: reader.required(name, "name"),
       phoneEnding: phoneEnding, isReady: isReady,
-      joinedAt: try reader.required(joinedAt, "a participant", "joinedAt"))
+      joinedAt: reader.required(joinedAt, "joinedAt"))
   }
 }
 
@@ -70,23 +70,23 @@ extension OrderItem: Storable {
       case "dishType": dishType = try reader.word(of: DishType.self)
       case "quantity": quantity = try reader.int()
       case "priceMinor": price = try reader.money()
-      case "customization": customization = try reader.optional { reader throws(JSONError) in try reader.string() }
+      case "customization": customization = try reader.null() ? nil : reader.string()
       case "addedBy": addedBy = try reader.participantID()
       case "addedByName": addedByName = try reader.string()
       case "addedAt": addedAt = try reader.timestamp()
       default: try reader.skip()
       }
     }
-    return OrderItem(
-      id: try reader.required(id, "an item", "id"),
-      dishName: try reader.required(dishName, "an item", "dishName"),
-      dishType: try reader.required(dishType, "an item", "dishType"),
-      quantity: try reader.required(quantity, "an item", "quantity"),
-      price: try reader.required(price, "an item", "priceMinor"),
+    return try OrderItem(
+      id: reader.required(id, "id"),
+      dishName: reader.required(dishName, "dishName"),
+      dishType: reader.required(dishType, "dishType"),
+      quantity: reader.required(quantity, "quantity"),
+      price: reader.required(price, "priceMinor"),
       customization: customization,
-      addedBy: try reader.required(addedBy, "an item", "addedBy"),
-      addedByName: try reader.required(addedByName, "an item", "addedByName"),
-      addedAt: try reader.required(addedAt, "an item", "addedAt"))
+      addedBy: reader.required(addedBy, "addedBy"),
+      addedByName: reader.required(addedByName, "addedByName"),
+      addedAt: reader.required(addedAt, "addedAt"))
   }
 }
 
@@ -109,9 +109,9 @@ extension Charge: Storable {
       default: try reader.skip()
       }
     }
-    return Charge(
-      amount: try reader.required(amount, "a charge", "amountMinor"),
-      allocation: try reader.required(allocation, "a charge", "allocation"))
+    return try Charge(
+      amount: reader.required(amount, "amountMinor"),
+      allocation: reader.required(allocation, "allocation"))
   }
 }
 
@@ -147,18 +147,18 @@ extension Split: Storable {
   package func write(to writer: inout JSONWriter) {
     writer.beginObject()
     switch self {
-    case .equal: writer.field("type", "equal")
-    case .itemized: writer.field("type", "itemized")
+    case .equal: writer.field("type", word: "equal")
+    case .itemized: writer.field("type", word: "itemized")
     case .custom(let amounts):
-      writer.field("type", "custom")
+      writer.field("type", word: "custom")
       writer.key("amountsMinor")
       Self.write(amounts.mapValues { $0.minorUnits }, to: &writer)
     case .percentage(let points):
-      writer.field("type", "percentage")
+      writer.field("type", word: "percentage")
       writer.key("basisPoints")
       Self.write(points.mapValues { Int64($0) }, to: &writer)
     case .shares(let weights):
-      writer.field("type", "shares")
+      writer.field("type", word: "shares")
       writer.key("weights")
       Self.write(weights.mapValues { Int64($0) }, to: &writer)
     }
@@ -184,12 +184,12 @@ extension Split: Storable {
     case "equal": return .equal
     case "itemized": return .itemized
     case "custom":
-      return .custom(
-        try reader.required(amounts, "a custom split", "amountsMinor").mapValues { Money(minorUnits: $0) })
+      return try .custom(
+        reader.required(amounts, "amountsMinor").mapValues { Money(minorUnits: $0) })
     case "percentage":
-      return .percentage(try reader.required(points, "a percentage split", "basisPoints").mapValues { Int($0) })
+      return try .percentage(reader.required(points, "basisPoints").mapValues { Int($0) })
     case "shares":
-      return .shares(try reader.required(weights, "a shares split", "weights").mapValues { Int($0) })
+      return try .shares(reader.required(weights, "weights").mapValues { Int($0) })
     case .some(let other): throw reader.failure("'\(other)' is no type of split")
     case nil: throw reader.failure("a split has no 'type'")
     }
@@ -235,10 +235,10 @@ extension Share: Storable {
       default: try reader.skip()
       }
     }
-    return Share(
-      participant: try reader.required(participant, "a share", "participant"),
-      name: try reader.required(name, "a share", "name"),
-      amount: try reader.required(amount, "a share", "amountMinor"))
+    return try Share(
+      participant: reader.required(participant, "participant"),
+      name: reader.required(name, "name"),
+      amount: reader.required(amount, "amountMinor"))
   }
 }
 
@@ -258,7 +258,7 @@ extension OrderLimits: Storable {
       switch key {
       case "maxItems": limits.maxItems = try reader.int()
       case "maxParticipants": limits.maxParticipants = try reader.int()
-      case "maxTotalMinor": limits.maxTotal = try reader.optional { reader throws(JSONError) in try reader.money() }
+      case "maxTotalMinor": limits.maxTotal = try reader.null() ? nil : reader.money()
       default: try reader.skip()
       }
     }
@@ -285,9 +285,9 @@ extension Currency: Storable {
       default: try reader.skip()
       }
     }
-    let digits = try reader.required(minorDigits, "a currency", "minorDigits")
+    let digits = try reader.required(minorDigits, "minorDigits")
     guard (0...4).contains(digits) else { throw reader.failure("a currency has 0 to 4 minor digits") }
-    return Currency(code: try reader.required(code, "a currency", "code"), minorDigits: digits)
+    return try Currency(code: reader.required(code, "code"), minorDigits: digits)
   }
 }
 
@@ -298,14 +298,14 @@ extension ReversibleChange: Storable {
     writer.beginObject()
     switch self {
     case .added(let itemID):
-      writer.field("type", "added")
+      writer.field("type", word: "added")
       writer.field("itemID", itemID)
     case .removed(let item, let index):
-      writer.field("type", "removed")
+      writer.field("type", word: "removed")
       writer.field("item", item)
       writer.field("index", index)
     case .changed(let before, let after):
-      writer.field("type", "changed")
+      writer.field("type", word: "changed")
       writer.field("before", before)
       writer.field("after", after)
     }
@@ -332,14 +332,14 @@ extension ReversibleChange: Storable {
       }
     }
     switch type {
-    case "added": return .added(itemID: try reader.required(itemID, "an addition", "itemID"))
+    case "added": return try .added(itemID: reader.required(itemID, "itemID"))
     case "removed":
-      return .removed(
-        try reader.required(item, "a removal", "item"), index: try reader.required(index, "a removal", "index"))
+      return try .removed(
+        reader.required(item, "item"), index: reader.required(index, "index"))
     case "changed":
-      return .changed(
-        before: try reader.required(before, "a change", "before"),
-        after: try reader.required(after, "a change", "after"))
+      return try .changed(
+        before: reader.required(before, "before"),
+        after: reader.required(after, "after"))
     case .some(let other): throw reader.failure("'\(other)' is no type of change")
     case nil: throw reader.failure("a change has no 'type'")
     }

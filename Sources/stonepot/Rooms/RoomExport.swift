@@ -9,17 +9,14 @@ enum RoomExport {
   static func text(of room: RoomID, _ stored: StoredRoom) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
-    writer.key("room")
-    writer.string(room.name)
+    writer.field("room", room.name)
     if let timer = stored.timer {
-      writer.key("timer")
-      writer.integer(timer.millis)
+      writer.field("timer", timer.millis)
     }
     if let snapshot = stored.snapshot {
       writer.key("snapshot")
       writer.beginObject()
-      writer.key("seq")
-      writer.integer(snapshot.sequence.number)
+      writer.field("seq", snapshot.sequence.number)
       writer.key("state")
       writer.verbatim(snapshot.text)
       writer.endObject()
@@ -34,14 +31,10 @@ enum RoomExport {
 
   private static func write(_ row: JournalRow, to writer: inout JSONWriter) {
     writer.beginObject()
-    writer.key("first")
-    writer.integer(row.first.number)
-    writer.key("count")
-    writer.integer(row.count)
-    writer.key("epoch")
-    writer.integer(row.epoch.number)
-    writer.key("at")
-    writer.integer(row.at.millis)
+    writer.field("first", row.first.number)
+    writer.field("count", row.count)
+    writer.field("epoch", row.epoch.number)
+    writer.field("at", row.at.millis)
     writer.key("events")
     writer.verbatim(row.text)
     writer.endObject()
@@ -56,13 +49,15 @@ enum RoomExport {
     var timer: Timestamp?
     var snapshot: (sequence: SequenceNumber, text: [UInt8])?
     var journal: [JournalRow] = []
-    try reader.object { reader, key throws(JSONError) in
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
       switch key {
       case "room": room = RoomID(try reader.string())
       case "timer": timer = Timestamp(millis: try reader.integer())
       case "snapshot": snapshot = try readSnapshot(from: &reader)
       case "journal":
-        try reader.array { reader throws(JSONError) in journal.append(try readRow(from: &reader)) }
+        try reader.beginArray()
+        while try reader.nextElement() { journal.append(try readRow(from: &reader)) }
       default: try reader.skip()
       }
     }
@@ -78,7 +73,8 @@ enum RoomExport {
   ) throws(JSONError) -> (sequence: SequenceNumber, text: [UInt8]) {
     var sequence = SequenceNumber.zero
     var text: [UInt8] = []
-    try reader.object { reader, key throws(JSONError) in
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
       switch key {
       case "seq": sequence = SequenceNumber(try reader.integer())
       case "state": text = try reader.verbatim()
@@ -94,7 +90,8 @@ enum RoomExport {
     var epoch = Epoch.zero
     var at = Timestamp(millis: 0)
     var text: [UInt8] = []
-    try reader.object { reader, key throws(JSONError) in
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
       switch key {
       case "first": first = SequenceNumber(try reader.integer())
       case "count": count = try reader.integer()
@@ -113,18 +110,13 @@ enum RoomExport {
     return records.map { record in
       var writer = JSONWriter()
       writer.beginObject()
-      writer.key("seq")
-      writer.integer(record.sequence.number)
-      writer.key("at")
-      writer.integer(record.at.millis)
+      writer.field("seq", record.sequence.number)
+      writer.field("at", record.at.millis)
       if let cause = record.cause {
-        writer.key("participant")
-        writer.string(cause.operation.participant.value)
-        writer.key("operation")
-        writer.string(cause.operation.value)
+        writer.field("participant", cause.operation.participant.value)
+        writer.field("operation", cause.operation.value)
       }
-      writer.key("event")
-      record.event.write(to: &writer)
+      writer.field("event", record.event)
       writer.endObject()
       return String(decoding: writer.bytes, as: UTF8.self)
     }

@@ -119,12 +119,14 @@ extension Counter.State {
 
   static func read(from reader: inout JSONReader) throws(JSONError) -> Counter.State {
     var state = Counter.State()
-    try reader.object { reader, key throws(JSONError) in
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
       switch key {
       case "total": state.total = try reader.integer()
       case "trace": state.trace = try reader.integer()
       case "members":
-        try reader.array { reader throws(JSONError) in state.members.append(ParticipantID(try reader.string())) }
+        try reader.beginArray()
+        while try reader.nextElement() { state.members.append(ParticipantID(try reader.string())) }
       case "idle": state.idleMillis = try reader.integer()
       case "at": state.lastChange = Timestamp(millis: try reader.integer())
       case "ended": state.hasEnded = try reader.bool()
@@ -150,7 +152,8 @@ extension Counter.Event {
 
   static func read(from reader: inout JSONReader) throws(JSONError) -> Counter.Event {
     var event: Counter.Event?
-    try reader.object { reader, key throws(JSONError) in
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
       switch key {
       case "joined": event = .joined(ParticipantID(try reader.string()))
       case "left": event = .left(ParticipantID(try reader.string()))
