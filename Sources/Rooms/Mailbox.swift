@@ -13,7 +13,10 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     case read(@Sendable (RoomReading) -> Void)
     case timer
     case passivate
+    /// Finish what came before, and leave.
     case stop
+    /// Leave before anything else: the slot is another node's.
+    case depose
   }
 
   private struct State {
@@ -42,7 +45,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
         state.boundedCount += 1
       }
       if mail.isUse { state.lastUsed = now }
-      state.waiting.append(mail)
+      if case .depose = mail { state.waiting.prepend(mail) } else { state.waiting.append(mail) }
       return (.taken, state.reader.take())
     }
     reader?.resume()
@@ -110,7 +113,7 @@ extension Mailbox.Mail {
   fileprivate var isBounded: Bool {
     switch self {
     case .request(.operation, _), .request(.relay, _): true
-    case .request, .read, .timer, .passivate, .stop: false
+    case .request, .read, .timer, .passivate, .stop, .depose: false
     }
   }
 
@@ -118,7 +121,7 @@ extension Mailbox.Mail {
   /// one that wants to be told something was told that the room has gone.
   var isWorthLoading: Bool {
     switch self {
-    case .request(.close, _), .request(.relay, _), .request(.resync, _), .passivate, .stop: false
+    case .request(.close, _), .request(.relay, _), .request(.resync, _), .passivate, .stop, .depose: false
     case .request, .read, .timer: true
     }
   }
@@ -127,7 +130,7 @@ extension Mailbox.Mail {
   fileprivate var isUse: Bool {
     switch self {
     case .request, .read, .passivate: true
-    case .timer, .stop: false
+    case .timer, .stop, .depose: false
     }
   }
 }

@@ -61,7 +61,7 @@ package actor Room<Voice: RoomVoice> {
       case .committed: machine.settle()
       case .refused(let notice, let isJournalKnown):
         sessions = before.sessions
-        turn = Turn(now: environment.time.now(), refusal: notice)
+        turn = turn.undone(notice, at: environment.time.now())
         if isJournalKnown {
           machine.rollBack(to: before.machine)
         } else {
@@ -69,7 +69,7 @@ package actor Room<Voice: RoomVoice> {
           machine = reloaded
           if machine.head != before.machine.head { tellEveryoneTheState(of: machine, in: &turn) }
         }
-        _ = decide(mails, on: &machine, in: &turn)
+        mailbox.putBack(decide(mails, on: &machine, in: &turn))
       case .deposed:
         sessions = before.sessions
         mailbox.putBack(mails)
@@ -156,7 +156,7 @@ package actor Room<Voice: RoomVoice> {
       return .refused(.outcomeUnknown, isJournalKnown: false)
     case .failed(let error):
       environment.logger.warning("commit failed", metadata: ["room": "\(id)", "reason": "\(error.message)"])
-      return .refused(error.isRetryable ? .storeUnavailable : .unstorable, isJournalKnown: true)
+      return .refused(error.concernsContent ? .unstorable : .storeUnavailable, isJournalKnown: true)
     case .unknown(let error):
       environment.logger.warning("commit in doubt", metadata: ["room": "\(id)", "reason": "\(error.message)"])
       return .refused(.outcomeUnknown, isJournalKnown: false)
@@ -210,7 +210,7 @@ package actor Room<Voice: RoomVoice> {
   /// The journal is not where the clients left it: a commit was written after all, or somebody else wrote.
   private func tellEveryoneTheState(of machine: Machine, in turn: inout Turn<Logic>) {
     for (session, entry) in sessions.entries {
-      turn.say(sync(for: session, in: entry.dialect, of: machine, at: turn.now), to: entry.subscriber)
+      turn.say(sync(for: session, in: entry.dialect, of: machine, in: &turn), to: entry.subscriber)
     }
   }
 
@@ -234,6 +234,8 @@ package actor Room<Voice: RoomVoice> {
       armed = due
     } catch {
       environment.logger.warning("timer not moved", metadata: ["room": "\(id)", "reason": "\(error.message)"])
+      // It may have been moved after all, so that whatever the next commit wants has to be written.
+      armed = Timestamp(millis: .max)
     }
     return true
   }
@@ -256,9 +258,7 @@ package actor Room<Voice: RoomVoice> {
         snapshotAt = max(snapshotAt, snapshot.sequence)
         environment.metrics.snapshots.increment()
       } else {
-        // The room hears of it in its own time, and goes.
         environment.deposed(slot, epoch)
-        _ = mailbox.offer(.stop, now: environment.time.now())
       }
     } catch {
       environment.logger.warning("snapshot not saved", metadata: ["room": "\(id)", "reason": "\(error.message)"])
@@ -312,7 +312,7 @@ package actor Room<Voice: RoomVoice> {
       case .request(.open, let subscriber):
         subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))
       case .read(let answer): answer(.unavailable)
-      case .request, .timer, .passivate, .stop: break
+      case .request, .timer, .passivate, .stop, .depose: break
       }
     }
   }

@@ -117,8 +117,17 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
   private var environment: RoomEnvironment<Voice> {
     RoomEnvironment(
       store: store, voice: voice, settings: settings, time: time, context: context, logger: logger, metrics: metrics,
-      deposed: { [ownership] slot, epoch in ownership.lose(slot, at: epoch) },
+      deposed: { [weak self] slot, epoch in self?.depose(slot, epoch) },
       retired: { [weak self] room in self?.forget(room) })
+  }
+
+  /// Another node owns the slot: no room of it may serve any more, whether it has tried to write or not.
+  private func depose(_ slot: Slot, _ epoch: Epoch) {
+    ownership.lose(slot, at: epoch)
+    let rooms = state.withLock { state in
+      state.warm.values.map(\.room).filter { $0.epoch == epoch && Slot(of: $0.id) == slot }
+    }
+    for room in rooms { _ = room.mailbox.offer(.depose, now: time.now()) }
   }
 
   private func forget(_ room: Room<Voice>) {

@@ -6,9 +6,10 @@ package struct RoomSettings: Sendable {
   /// Requests that one turn takes from the mailbox and commits together. More amortizes the commit; fewer lets the
   /// first of them out sooner.
   package var turnLimit = 128
-  /// Bytes of announcements after which a turn takes no further request. Many small changes of a large order would
-  /// else be gigabytes at once, as each is told with the whole order. More amortizes the commit of such an order.
-  package var turnBytes = 1 << 20
+  /// Bytes that a turn says to everybody, or as states, after which it takes no further request. Many small changes of
+  /// a large order would else be gigabytes at once, as each is told with the whole order. More amortizes the commit of
+  /// such an order; as much as a socket may have waiting would make every client lag.
+  package var turnBytes = 128 << 10
   /// Events of one operation that the full dialect is told one by one, each with the whole order; of more, it is told
   /// what has become of them all.
   package var announcedSingly = 8

@@ -9,9 +9,9 @@ struct Turn<Logic: RoomLogic> {
   }
 
   let now: Timestamp
-  /// With it nothing is changed: an operation that would be accepted is refused with it, and the timer is left for the
-  /// next look at what is due. What was applied before is acknowledged as ever.
-  let refusal: RefusalNotice?
+  /// What came to nothing, if this turn decides it once more and may change nothing: the timer is left for the next
+  /// look at what is due. What was applied before is acknowledged as ever.
+  let undone: Undone?
   var records: [Recorded<Logic.Event>] = []
   /// When the room wants its timer after this turn.
   var timerDue: Timestamp?
@@ -20,14 +20,42 @@ struct Turn<Logic: RoomLogic> {
   var catchUps: [CatchUp<Logic>] = []
   var mayPassivate = false
   var isLast = false
-  /// The size of all announcements.
-  private(set) var announcedBytes = 0
+  /// The size of what is said to everybody, and of the states that are told to one.
+  private(set) var saidBytes = 0
+  /// The state as sessions of a dialect are told it, until it changes.
+  private var syncs: [Dialect: [UInt8]?] = [:]
   private var outputs: [(target: Target, item: RoomOutput.Item)] = []
   private(set) var subscribers: [any RoomSubscriber] = []
 
-  init(now: Timestamp, refusal: RefusalNotice? = nil) {
+  /// A turn that was not committed.
+  struct Undone {
+    /// What the senders of its operations are told.
+    let notice: RefusalNotice
+    /// The operations that it had accepted. None of them is told a reason of its own now, which may only be that
+    /// another one of them is missing.
+    let operations: Set<OperationID>
+  }
+
+  init(now: Timestamp, undone: Undone? = nil) {
     self.now = now
-    self.refusal = refusal
+    self.undone = undone
+  }
+
+  /// The same turn again, to be decided without changing anything.
+  func undone(_ notice: RefusalNotice, at now: Timestamp) -> Turn {
+    let operations = Set(records.compactMap { $0.cause?.operation })
+    return Turn(now: now, undone: Undone(notice: notice, operations: operations))
+  }
+
+  /// Forgets the texts of a state that has changed.
+  mutating func stateChanged() { syncs.removeAll(keepingCapacity: true) }
+
+  /// The text of the state for one session, made once for all that ask before it changes.
+  mutating func sync(in dialect: Dialect, make: () -> [UInt8]?) -> [UInt8]? {
+    let text = syncs[dialect] ?? make()
+    syncs[dialect] = .some(text)
+    saidBytes += text?.count ?? 0
+    return text
   }
 
   mutating func say(_ item: RoomOutput.Item, to subscriber: any RoomSubscriber) {
@@ -39,7 +67,7 @@ struct Turn<Logic: RoomLogic> {
     _ sequence: SequenceNumber, full: [UInt8]?, delta: [UInt8]?, among table: SessionTable
   ) {
     if full == nil && delta == nil { return }
-    announcedBytes += (full?.count ?? 0) + (delta?.count ?? 0)
+    saidBytes += (full?.count ?? 0) + (delta?.count ?? 0)
     sayToEveryone(.broadcast(at: sequence, full: full, delta: delta), among: table)
   }
 
@@ -79,18 +107,18 @@ extension Room {
   /// - Returns: the mails that the turn has no room for.
   func decide(_ mails: [Mail], on machine: inout Machine, in turn: inout Turn<Logic>) -> ArraySlice<Mail> {
     var next = mails.startIndex
-    while next < mails.endIndex, turn.announcedBytes < environment.settings.turnBytes {
+    while next < mails.endIndex, !turn.isLast, turn.saidBytes < environment.settings.turnBytes {
       switch mails[next] {
       case .request(let request, let subscriber): decide(request, from: subscriber, on: &machine, in: &turn)
       case .read(let answer): turn.readings.append((answer, reading(of: machine, at: turn.now)))
-      case .timer where turn.refusal != nil: break
+      case .timer where turn.undone != nil: break
       case .timer:
         turn.timerWasDue = true
         if case .accepted(let records) = machine.decideTimer(context: environment.context(), now: turn.now) {
           apply(records, to: &machine, in: &turn)
         }
       case .passivate: turn.mayPassivate = true
-      case .stop: turn.isLast = true
+      case .stop, .depose: turn.isLast = true
       }
       next += 1
     }
@@ -111,7 +139,7 @@ extension Room {
       turn.sayToEveryone(.transient(text), among: sessions)
     case .resync(let session):
       guard let entry = sessions[session] else { return }
-      turn.say(sync(for: session, in: entry.dialect, of: machine, at: turn.now), to: subscriber)
+      turn.say(sync(for: session, in: entry.dialect, of: machine, in: &turn), to: subscriber)
     case .close(let session):
       announce(sessions.close(session), of: machine, in: &turn)
     }
@@ -121,6 +149,7 @@ extension Room {
     _ opening: SessionOpening, for subscriber: any RoomSubscriber, on machine: Machine, in turn: inout Turn<Logic>
   ) {
     let change = sessions.open(opening, for: subscriber)
+    if change != nil { turn.stateChanged() }
     let head = machine.head
     if let since = opening.since, opening.dialect == .delta, .zero <= since, since <= head,
       head.number - since.number <= Int64(environment.settings.replayLimit)
@@ -134,7 +163,7 @@ extension Room {
       turn.catchUps.append(
         CatchUp(session: opening.session, subscriber: subscriber, since: since, head: head, state: machine.state))
     } else {
-      turn.say(sync(for: opening.session, in: opening.dialect, of: machine, at: turn.now), to: subscriber)
+      turn.say(sync(for: opening.session, in: opening.dialect, of: machine, in: &turn), to: subscriber)
     }
     announce(change, of: machine, in: &turn)
   }
@@ -161,7 +190,7 @@ extension Room {
     }
     switch machine.decide(operation, context: environment.context(), now: turn.now) {
     case .accepted(let records):
-      if let refusal = turn.refusal { return refuse(refusal, sender, in: &turn) }
+      if let undone = turn.undone { return refuse(undone.notice, sender, in: &turn) }
       let wasIncluded = Logic.includes(participant, in: machine.state)
       var change = sessions.bind(sender.session, to: participant)
       apply(records, to: &machine, in: &turn)
@@ -179,7 +208,12 @@ extension Room {
       }
       acknowledge(sender, at: sequence, in: &turn)
       tellStateIfAsked(operation, sender, of: machine, in: &turn)
-    case .rejected(let refusal): refuse(refusal, sender, in: &turn)
+    case .rejected(let refusal):
+      if let undone = turn.undone, undone.operations.contains(operation.id) {
+        refuse(undone.notice, sender, in: &turn)
+      } else {
+        refuse(refusal, sender, in: &turn)
+      }
     }
   }
 
@@ -187,6 +221,7 @@ extension Room {
   private func apply(
     _ records: [Recorded<Logic.Event>], to machine: inout Machine, in turn: inout Turn<Logic>
   ) {
+    turn.stateChanged()
     let isSummedUp = records.count > environment.settings.announcedSingly
     for record in records {
       machine.apply(record)
@@ -210,7 +245,9 @@ extension Room {
   }
 
   private func announce(_ change: PresenceChange?, of machine: Machine, in turn: inout Turn<Logic>) {
-    guard let change, sessions.hasSessions(in: .delta), Logic.includes(change.participant, in: machine.state) else {
+    guard let change else { return }
+    turn.stateChanged()
+    guard sessions.hasSessions(in: .delta), Logic.includes(change.participant, in: machine.state) else {
       return
     }
     let text = environment.voice.presence(of: change.participant, isOnline: change.isOnline, now: turn.now)
@@ -232,7 +269,7 @@ extension Room {
     guard let entry = sessions[sender.session],
       sender.opId == nil || environment.voice.asksForState(operation.command)
     else { return }
-    turn.say(sync(for: sender.session, in: entry.dialect, of: machine, at: turn.now), to: sender.subscriber)
+    turn.say(sync(for: sender.session, in: entry.dialect, of: machine, in: &turn), to: sender.subscriber)
   }
 
   private func refuse(_ refusal: Refusal<Logic.Rejection>, _ sender: Sender, in turn: inout Turn<Logic>) {
@@ -246,10 +283,13 @@ extension Room {
   }
 
   func sync(
-    for session: SessionNumber, in dialect: Dialect, of machine: Machine, at now: Timestamp
+    for session: SessionNumber, in dialect: Dialect, of machine: Machine, in turn: inout Turn<Logic>
   ) -> RoomOutput.Item {
-    let text = environment.voice.sync(
-      state: machine.state, head: machine.head, online: sessions.online, in: dialect, now: now)
+    let now = turn.now
+    let text = turn.sync(in: dialect) {
+      environment.voice.sync(
+        state: machine.state, head: machine.head, online: sessions.online, in: dialect, now: now)
+    }
     return .sync(session, head: machine.head, text)
   }
 

@@ -303,11 +303,11 @@ package enum StoreError: Error, Sendable, Equatable {
     }
   }
 
-  /// Whether the same call may succeed later.
-  package var isRetryable: Bool {
+  /// Whether it is about what was to be stored, and not about the store's condition.
+  package var concernsContent: Bool {
     switch self {
-    case .unavailable: true
-    case .corrupt, .refused, .closed: false
+    case .refused, .corrupt: true
+    case .unavailable, .closed: false
     }
   }
 }

@@ -37,6 +37,7 @@ struct MailboxTests {
       case .timer: "timer"
       case .passivate: "passivate"
       case .stop: "stop"
+      case .depose: "depose"
       }
     }
   }
@@ -69,6 +70,14 @@ struct MailboxTests {
     #expect(mailbox.offer(operation(5), now: now) == .full)
     #expect(names(await mailbox.take(limit: 9)) == ["operation 1", "operation 2", "operation 3", "close 4"])
     #expect(mailbox.offer(operation(6), now: now) == .taken)
+  }
+
+  @Test("Who has lost the slot hears of it before anything else")
+  func depose() async {
+    let mailbox = Mailbox<Counter.Command>(capacity: 3, now: now)
+    #expect(mailbox.offer(operation(1), now: now) == .taken)
+    #expect(mailbox.offer(.depose, now: now) == .taken)
+    #expect(names(await mailbox.take(limit: 9)) == ["depose", "operation 1"])
   }
 
   @Test("A closed mailbox takes nothing, and hands over what waited")

@@ -92,6 +92,27 @@ struct RegistryTests {
     }
   }
 
+  @Test("A node that hears from one room that it lost the slot serves none of the slot's rooms any more")
+  func deposedNeighbour() async throws {
+    try await withHouse { house in
+      let names = (0...).lazy.map { room("neighbour-\($0)") }
+      let other = try #require(names.first { Slot(of: $0) == Slot(of: ward) })
+      let ann = await house.connect(ward)
+      let ben = await house.connect(other)
+      #expect(await ben.ask(.add(1), "one") == "ack one 1")
+      let old = house.registry
+      try await house.start()
+      _ = old.send(
+        .operation(
+          Operation(id: OperationID(participant: ParticipantID("ann"), value: "one"), after: .zero, command: .add(2)),
+          session: ann.session, opId: "one"), to: ward, from: house.listener)
+      await ann.sees { $0.ending == .moved }
+      await ben.sees { $0.ending == .moved }
+      await house.until { old.warmCount == 0 }
+      #expect(await old.read(other) == .unavailable)
+    }
+  }
+
   @Test("Cold rooms cost nothing: thousands of them are not loaded")
   func coldRooms() async throws {
     try await withHouse { house in

@@ -128,6 +128,27 @@ struct SavedBeforeSentTests {
     }
   }
 
+  @Test("What depended on another operation of a refused turn may be retried as well", arguments: Failure.allCases)
+  func dependents(_ failure: Failure) async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      house.store.faults.behaviour = .hold
+      ann.send(.add(1), "one")
+      await house.untilHeld()
+      ann.send(.setIdle(1_000_000), "idle")
+      ann.send(.leaveIdle, "leave")
+      await house.drain()
+      house.store.faults.releaseOne()
+      await house.untilHeld()
+      house.store.faults.releaseOne(as: failure.behaviour)
+      house.store.faults.behaviour = .pass
+      await ann.sees { $0.direct?.contains(" leave ") == true }
+      #expect(await ann.ask(.setIdle(1_000_000), "idle") == "ack idle 2")
+      #expect(await ann.ask(.leaveIdle, "leave") == "ack leave 3")
+      #expect(!ann.directs.contains("no leave notDue"))
+    }
+  }
+
   @Test("Of an operation with many events the full dialect is told the outcome alone, the other one each of them")
   func manyEvents() async throws {
     var settings = RoomSettings()

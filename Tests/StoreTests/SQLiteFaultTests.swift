@@ -116,7 +116,7 @@ struct SQLiteFaultTests {
     #expect(!FileManager.default.fileExists(atPath: path), "an empty file was made")
     await #expect {
       try await store.load(a)
-    } throws: { ($0 as? StoreError)?.isRetryable == true }
+    } throws: { ($0 as? StoreError)?.concernsContent == false }
 
     #expect(rename(other.path, path) == 0)
     #expect(isUnavailable(await writer.commit(a, 2)), "nobody is to blame for it")
@@ -340,7 +340,7 @@ struct SQLiteFaultTests {
     await until { store.statistics.queueDepth == 1 }
     await #expect {
       try await writer.save(a, at: 1)
-    } throws: { ($0 as? StoreError)?.isRetryable == true }
+    } throws: { ($0 as? StoreError)?.concernsContent == false }
     #expect(isUnavailable(await writer.commit(room("c"), 1)))
     async let health: Void = store.checkHealth()
     await until { store.statistics.queueDepth == 2 }

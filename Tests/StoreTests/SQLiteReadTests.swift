@@ -106,7 +106,7 @@ struct SQLiteReadTests {
               told += 1
             } catch {
               if error == .closed { return (told, refused) }
-              #expect(error.isRetryable, "\(error)")
+              #expect(!error.concernsContent, "\(error)")
               refused += 1
             }
           }
@@ -157,7 +157,7 @@ struct SQLiteReadTests {
             }
             return Told(isJournal: isJournal, isRefused: false)
           } catch {
-            #expect(error.isRetryable)
+            #expect(!error.concernsContent)
             return Told(isJournal: isJournal, isRefused: true)
           }
         }

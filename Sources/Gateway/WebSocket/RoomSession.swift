@@ -207,6 +207,7 @@ final class RoomSession: WebSocketApplication {
     switch feed {
     case .waiting, .lagging: return
     case .resuming(var frames):
+      guard frames.count < hub.settings.resumeBacklog else { return }
       feed = .waiting
       frames.append(frame)
       feed = .resuming(frames)

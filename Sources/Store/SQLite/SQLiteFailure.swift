@@ -66,7 +66,7 @@ struct SQLiteFailure: Error {
 
 extension StoreError {
   /// The same, when nobody's entry is to blame: what could not be written now may be written when the store is whole.
-  var blamingNobody: StoreError { isRetryable ? self : .unavailable(message) }
+  var blamingNobody: StoreError { concernsContent ? .unavailable(message) : self }
 
   /// What an error thrown by GRDB means.
   init(_ error: any Error) {

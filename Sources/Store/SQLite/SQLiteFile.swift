@@ -9,6 +9,8 @@ enum SQLiteFile {
   static func open(_ settings: SQLiteConfiguration) throws(StoreError) -> DatabasePool {
     var configuration = Configuration()
     configuration.label = "store"
+    // A ROLLBACK that fails is for the writer to judge, not a reason to crash.
+    configuration.allowsUnsafeTransactions = true
     configuration.readonly = settings.mode == .readOnly
     configuration.maximumReaderCount = settings.readers
     let (seconds, attoseconds) = settings.busyTimeout.components

@@ -23,6 +23,8 @@ enum Counter: RoomLogic {
     /// Accepted without an event.
     case look
     case setIdle(Int64)
+    /// Takes back what `setIdle` has set; refused if there is nothing.
+    case leaveIdle
     case end
     case expire
 
@@ -34,7 +36,7 @@ enum Counter: RoomLogic {
     case left(ParticipantID)
     case added(Int64)
     /// The full dialect is silent about it.
-    case idleSet(Int64)
+    case idleSet(Int64?)
     case ended
   }
 
@@ -69,6 +71,9 @@ enum Counter: RoomLogic {
     case .addEach(let numbers): return numbers.map { .added($0) }
     case .look: return []
     case .setIdle(let millis): return [.idleSet(millis)]
+    case .leaveIdle:
+      if state.idleMillis == nil { throw .notDue }
+      return [.idleSet(nil)]
     case .end: return [.ended]
     case .expire:
       guard let due = timerDue(state), due <= moment.now else { throw .notDue }
@@ -144,7 +149,7 @@ extension Counter.Event {
     case .joined(let participant): writer.field("joined", participant.value)
     case .left(let participant): writer.field("left", participant.value)
     case .added(let number): writer.field("added", number)
-    case .idleSet(let millis): writer.field("idleSet", millis)
+    case .idleSet(let millis): writer.field("idleSet", millis ?? 0)
     case .ended: writer.field("ended", true)
     }
     writer.endObject()
@@ -158,7 +163,9 @@ extension Counter.Event {
       case "joined": event = .joined(ParticipantID(try reader.string()))
       case "left": event = .left(ParticipantID(try reader.string()))
       case "added": event = .added(try reader.integer())
-      case "idleSet": event = .idleSet(try reader.integer())
+      case "idleSet":
+        let millis = try reader.integer()
+        event = .idleSet(millis == 0 ? nil : millis)
       case "ended": event = try reader.bool() ? .ended : nil
       default: try reader.skip()
       }
