@@ -9,7 +9,7 @@ package import Rooms
 /// The client face of a node: HTTP and WebSocket on one port.
 ///
 /// Knows rooms only through its link. Runs until the task is cancelled or the service group shuts down gracefully; then
-/// call `drain` before, so that the clients hear why.
+/// call `beginDraining` and `closeSessions` before, so that the clients hear why.
 package struct Gateway: Sendable {
   private let hub: SessionHub
   private let settings: GatewaySettings

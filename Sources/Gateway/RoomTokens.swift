@@ -16,7 +16,7 @@ package struct TokenIdentity: Sendable, Equatable {
   }
 }
 
-/// Verifies and signs room tokens: JSON Web Tokens (RFC 7519) with HS256.
+/// Verifies room tokens: JSON Web Tokens (RFC 7519) with HS256.
 ///
 /// Claims: `sub`, the participant; `room`, the one room that the token opens; `exp`, required; `tenant`, if the
 /// participant may join only for that one.
@@ -54,8 +54,9 @@ package struct RoomTokens: Sendable {
       throw .invalid
     }
     guard claims.room == room.name else { throw .otherRoom }
-    guard !claims.sub.value.isEmpty else { throw .invalid }
-    return TokenIdentity(participant: ParticipantID(claims.sub.value), tenant: claims.tenant)
+    let participant = ParticipantID(claims.sub.value)
+    guard participant.isWellFormed else { throw .invalid }
+    return TokenIdentity(participant: participant, tenant: claims.tenant)
   }
 }
 

@@ -74,7 +74,6 @@ extension OrderCommand: RoomCommand {
         }
       }
     case .undo: hasher.combine("undo")
-    case .checkDeadline: hasher.combine("check_deadline")
     }
   }
 }

@@ -23,8 +23,6 @@ package enum OrderCommand: Sendable, Equatable {
   case setLimits(LimitsRequest)
   case setCharges(ChargesRequest)
   case undo
-  /// The room's own timer.
-  case checkDeadline
 
   package struct Join: Sendable, Equatable {
     package var name: String

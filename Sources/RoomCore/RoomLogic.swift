@@ -19,33 +19,30 @@ package protocol RoomLogic: Sendable {
   /// Decides a command against a state.
   ///
   /// - Parameters:
-  ///   - participant: who sent it; nil for the room's own timer.
+  ///   - participant: who sent it.
   ///   - moment: the time, and the position that the first event would get.
   /// - Returns: the events that the command causes, in order. A command that is accepted but changes nothing returns
   ///   an event that says so, so that its retry is recognised; the empty list is for answers that can never change
   ///   again (a repeated `finalize`).
   /// - Throws: the reason for which nothing changes.
   static func decide(
-    _ command: Command, by participant: ParticipantID?, state: State, context: Context, at moment: Moment
+    _ command: Command, by participant: ParticipantID, state: State, context: Context, at moment: Moment
   ) throws(Rejection) -> [Event]
 
   /// Applies one event to a state. Total: it must accept every event that any version has ever written.
   static func evolve(_ state: inout State, applying record: Recorded<Event>)
 
-  /// The command that the room's timer submits, when it is due.
-  static var timerCommand: Command { get }
-
-  /// When the room wants its timer: the earliest moment at which `timerCommand` may cause an event. Nil: never.
+  /// When the room wants its timer: the earliest moment at which it may cause an event. Nil: never.
   static func timerDue(_ state: State) -> Timestamp?
+
+  /// What the timer causes at this moment; empty if its time has not come.
+  static func timerEvents(_ state: State, at moment: Moment) -> [Event]
 
   /// Whether an event is there only to remember that its operation was accepted: all was so already.
   static func changesNothing(_ event: Event) -> Bool
 
   /// Whether somebody takes part in the room.
   static func includes(_ participant: ParticipantID, in state: State) -> Bool
-
-  /// Whether the room has ended: nothing can change any more.
-  static func hasEnded(_ state: State) -> Bool
 }
 
 /// The time of a decision and the position of the first event that it would cause.

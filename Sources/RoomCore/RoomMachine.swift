@@ -47,29 +47,25 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
     case .expired: return .rejected(.operationExpired)
     case .new: break
     }
-    return decide(operation.command, cause: cause, context: context, now: now)
-  }
-
-  /// Decides what the room's timer asks for.
-  package func decideTimer(context: Logic.Context, now: Timestamp) -> Verdict {
-    decide(Logic.timerCommand, cause: nil, context: context, now: now)
-  }
-
-  private func decide(
-    _ command: Logic.Command, cause: Cause?, context: Logic.Context, now: Timestamp
-  ) -> Verdict {
-    let now = max(now, clock)
+    let moment = Moment(now: max(now, clock), sequence: head.next)
     do throws(Logic.Rejection) {
       let events = try Logic.decide(
-        command, by: cause?.operation.participant, state: state, context: context,
-        at: Moment(now: now, sequence: head.next))
-      guard !events.isEmpty else { return .settled(at: head) }
-      return .accepted(
-        events.enumerated().map { index, event in
-          Recorded(sequence: head.advanced(by: index + 1), at: now, cause: cause, event: event)
-        })
+        operation.command, by: operation.id.participant, state: state, context: context, at: moment)
+      return events.isEmpty ? .settled(at: head) : .accepted(records(of: events, because: cause, at: moment))
     } catch {
       return .rejected(.logic(error))
+    }
+  }
+
+  /// What the room's timer causes; empty if its time has not come.
+  package func decideTimer(now: Timestamp) -> [Recorded<Logic.Event>] {
+    let moment = Moment(now: max(now, clock), sequence: head.next)
+    return records(of: Logic.timerEvents(state, at: moment), because: nil, at: moment)
+  }
+
+  private func records(of events: [Logic.Event], because cause: Cause?, at moment: Moment) -> [Recorded<Logic.Event>] {
+    events.enumerated().map { index, event in
+      Recorded(sequence: moment.sequence.advanced(by: index), at: moment.now, cause: cause, event: event)
     }
   }
 

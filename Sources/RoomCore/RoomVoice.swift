@@ -61,7 +61,7 @@ package struct RefusalNotice: Error, Sendable, Equatable {
     code: "store_unavailable", message: "the operation could not be saved and was not applied; try again",
     isRetryable: true)
   package static let unstorable = RefusalNotice(
-    code: "store_unavailable", message: "the store cannot take this operation; it was not applied")
+    code: "unstorable", message: "the store cannot take this operation; it was not applied")
   package static let outcomeUnknown = RefusalNotice(
     code: "outcome_unknown", message: "whether the operation was saved is not known; send it again under the same opId",
     isRetryable: true)

@@ -15,7 +15,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     case passivate
     /// Finish what came before, and leave.
     case stop
-    /// Leave before anything else: the slot is another node's.
+    /// Leave without deciding anything more: the slot is another node's.
     case depose
   }
 
@@ -116,6 +116,8 @@ extension Mailbox.Mail {
     case .request, .read, .timer, .passivate, .stop, .depose: false
     }
   }
+
+  var isDeposition: Bool { if case .depose = self { true } else { false } }
 
   /// Whether a room that is not in memory is loaded for it. What ends a session is nothing to a room that has none, and
   /// one that wants to be told something was told that the room has gone.

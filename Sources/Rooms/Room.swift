@@ -52,6 +52,10 @@ package actor Room<Voice: RoomVoice> {
     guard var machine = await loadOrEnd() else { return }
     while true {
       var mails = await mailbox.take(limit: environment.settings.turnLimit)
+      if mails.contains(where: \.isDeposition) {
+        mailbox.putBack(mails)
+        return end(.moved)
+      }
       let before = (machine: machine.checkpoint, sessions: sessions)
       var turn = Turn<Logic>(now: environment.time.now())
       let undecided = decide(mails, on: &machine, in: &turn)
@@ -61,7 +65,7 @@ package actor Room<Voice: RoomVoice> {
       case .committed: machine.settle()
       case .refused(let notice, let isJournalKnown):
         sessions = before.sessions
-        turn = turn.undone(notice, at: environment.time.now())
+        turn = turn.again(because: notice, at: environment.time.now())
         if isJournalKnown {
           machine.rollBack(to: before.machine)
         } else {

@@ -23,10 +23,4 @@ package final class SlotOwnership: Sendable {
       if epochs[slot] == epoch { epochs[slot] = nil }
     }
   }
-
-  package func lose(_ slots: some Sequence<Slot>) {
-    epochs.withLock { epochs in
-      for slot in slots { epochs[slot] = nil }
-    }
-  }
 }

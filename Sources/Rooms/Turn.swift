@@ -9,9 +9,9 @@ struct Turn<Logic: RoomLogic> {
   }
 
   let now: Timestamp
-  /// What came to nothing, if this turn decides it once more and may change nothing: the timer is left for the next
-  /// look at what is due. What was applied before is acknowledged as ever.
-  let undone: Undone?
+  /// Set if this turn decides a lost one again, to change nothing: the timer is left for the next look at what is due.
+  /// What was applied before is acknowledged as ever.
+  let lost: Lost?
   var records: [Recorded<Logic.Event>] = []
   /// When the room wants its timer after this turn.
   var timerDue: Timestamp?
@@ -28,7 +28,7 @@ struct Turn<Logic: RoomLogic> {
   private(set) var subscribers: [any RoomSubscriber] = []
 
   /// A turn that was not committed.
-  struct Undone {
+  struct Lost {
     /// What the senders of its operations are told.
     let notice: RefusalNotice
     /// The operations that it had accepted. None of them is told a reason of its own now, which may only be that
@@ -36,15 +36,15 @@ struct Turn<Logic: RoomLogic> {
     let operations: Set<OperationID>
   }
 
-  init(now: Timestamp, undone: Undone? = nil) {
+  init(now: Timestamp, lost: Lost? = nil) {
     self.now = now
-    self.undone = undone
+    self.lost = lost
   }
 
   /// The same turn again, to be decided without changing anything.
-  func undone(_ notice: RefusalNotice, at now: Timestamp) -> Turn {
+  func again(because notice: RefusalNotice, at now: Timestamp) -> Turn {
     let operations = Set(records.compactMap { $0.cause?.operation })
-    return Turn(now: now, undone: Undone(notice: notice, operations: operations))
+    return Turn(now: now, lost: Lost(notice: notice, operations: operations))
   }
 
   /// Forgets the texts of a state that has changed.
@@ -111,14 +111,13 @@ extension Room {
       switch mails[next] {
       case .request(let request, let subscriber): decide(request, from: subscriber, on: &machine, in: &turn)
       case .read(let answer): turn.readings.append((answer, reading(of: machine, at: turn.now)))
-      case .timer where turn.undone != nil: break
+      case .timer where turn.lost != nil: break
       case .timer:
         turn.timerWasDue = true
-        if case .accepted(let records) = machine.decideTimer(context: environment.context(), now: turn.now) {
-          apply(records, to: &machine, in: &turn)
-        }
+        apply(machine.decideTimer(now: turn.now), to: &machine, in: &turn)
       case .passivate: turn.mayPassivate = true
-      case .stop, .depose: turn.isLast = true
+      case .stop: turn.isLast = true
+      case .depose: preconditionFailure("a room that lost its slot decides nothing")
       }
       next += 1
     }
@@ -190,7 +189,7 @@ extension Room {
     }
     switch machine.decide(operation, context: environment.context(), now: turn.now) {
     case .accepted(let records):
-      if let undone = turn.undone { return refuse(undone.notice, sender, in: &turn) }
+      if let lost = turn.lost { return refuse(lost.notice, sender, in: &turn) }
       let wasIncluded = Logic.includes(participant, in: machine.state)
       var change = sessions.bind(sender.session, to: participant)
       apply(records, to: &machine, in: &turn)
@@ -209,8 +208,8 @@ extension Room {
       acknowledge(sender, at: sequence, in: &turn)
       tellStateIfAsked(operation, sender, of: machine, in: &turn)
     case .rejected(let refusal):
-      if let undone = turn.undone, undone.operations.contains(operation.id) {
-        refuse(undone.notice, sender, in: &turn)
+      if let lost = turn.lost, lost.operations.contains(operation.id) {
+        refuse(lost.notice, sender, in: &turn)
       } else {
         refuse(refusal, sender, in: &turn)
       }
@@ -221,6 +220,7 @@ extension Room {
   private func apply(
     _ records: [Recorded<Logic.Event>], to machine: inout Machine, in turn: inout Turn<Logic>
   ) {
+    if records.isEmpty { return }
     turn.stateChanged()
     let isSummedUp = records.count > environment.settings.announcedSingly
     for record in records {

@@ -215,8 +215,7 @@ package enum CommitOutcome: Sendable, Equatable {
   /// The journal does not end right before `first`, or has something else there, or the room is in another slot:
   /// somebody else wrote, or this process is not what it thinks. Nothing was written; the room must be loaded anew.
   case conflict
-  /// Nothing was written. The same commit may be sent again if the error is retryable; else it is about this commit or
-  /// its room alone, or the store is closed.
+  /// Nothing was written. The same commit may be sent again, unless the error concerns its content.
   case failed(StoreError)
   /// Whether it was written cannot be told; the room must be loaded anew before it answers anything.
   case unknown(StoreError)

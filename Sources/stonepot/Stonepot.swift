@@ -1,5 +1,4 @@
 import ArgumentParser
-import Load
 
 /// The composition root: the only place that knows everything, reads the environment and starts anything.
 @main

@@ -30,7 +30,7 @@ import Testing
       .setLimits(.init(maxParticipants: 1)), .setLimits(.init(maxTotal: 1)), .setLimits(.init(editing: .own)),
       .setCharges(.init()), .setCharges(.init(tax: .init(amount: 1))), .setCharges(.init(tip: .init(amount: 1))),
       .setCharges(.init(tip: .init(amount: 1, allocation: .equal))), .setCharges(.init(discount: .init(amount: 1))),
-      .setCharges(.init(delivery: .init(amount: 1))), .undo, .checkDeadline,
+      .setCharges(.init(delivery: .init(amount: 1))), .undo,
     ]
     #expect(Set(commands.map(fingerprint)).count == commands.count)
   }

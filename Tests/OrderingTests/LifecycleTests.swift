@@ -87,22 +87,6 @@ import Testing
     #expect(try scene.tick() == [.expired(.deadline)])
   }
 
-  @Test func onlyTheTimerMayLetAnOrderExpire() {
-    let scene = Scene(ana)
-    scene.wait(.seconds(1_000_000))
-    #expect(scene.refusal(.checkDeadline, by: ana) == .notOwner)
-    #expect(Scene().refusal(.checkDeadline, by: ana) == .notOwner)
-  }
-
-  @Test func nobodyActsWithoutAName() {
-    let scene = Scene(ana)
-    #expect(throws: OrderRejection.self) {
-      try OrderLogic.decide(
-        .lock, by: nil, state: scene.machine.state, context: scene.context,
-        at: Moment(now: scene.now, sequence: scene.machine.head.next))
-    }
-  }
-
   @Test func aDeadlineLiesAheadButNotTooFar() throws {
     let scene = Scene(ana)
     for deadline in [scene.now, Timestamp(millis: .min), Timestamp(millis: .max)] {

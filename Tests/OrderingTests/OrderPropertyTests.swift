@@ -76,7 +76,8 @@ struct RandomRun {
     now = now.advanced(by: .seconds(jump + commands.generator.below(60)))
     let isDue = OrderLogic.timerDue(machine.state).map { $0 <= now } ?? false
     if commands.generator.chance(1, in: isDue ? 5 : 50) {
-      return apply(machine.decideTimer(context: context, now: now), of: nil)
+      let records = machine.decideTimer(now: now)
+      return apply(records.isEmpty ? .settled(at: machine.head) : .accepted(records), of: nil)
     }
     if !accepted.isEmpty, commands.generator.chance(1, in: 20) { return retry() }
     let order = machine.state.order

@@ -47,8 +47,7 @@ struct RandomCommands {
     case ..<87: return .setDeadline(deadline(at: now))
     case ..<90: return .setLimits(limits())
     case ..<94: return .setCharges(charges())
-    case ..<99: return .undo
-    default: return .checkDeadline
+    default: return .undo
     }
   }
 

@@ -45,7 +45,7 @@ final class Scene {
     return try apply(machine.decide(operation, context: context, now: now))
   }
 
-  func tick() throws -> [OrderEvent] { try apply(machine.decideTimer(context: context, now: now)) }
+  func tick() throws -> [OrderEvent] { try apply(.accepted(machine.decideTimer(now: now))) }
 
   private func apply(_ verdict: RoomMachine<OrderLogic>.Verdict) throws -> [OrderEvent] {
     switch verdict {

@@ -35,7 +35,6 @@ enum Counter: RoomLogic {
     /// Adds a number, one event for each part.
     case add([Int64])
     case close
-    case checkTime
 
     func fingerprint(into hasher: inout StableHasher) {
       switch self {
@@ -43,7 +42,6 @@ enum Counter: RoomLogic {
         hasher.combine(1)
         for part in parts { hasher.combine(part) }
       case .close: hasher.combine(2)
-      case .checkTime: hasher.combine(3)
       }
     }
   }
@@ -82,7 +80,7 @@ enum Counter: RoomLogic {
   static func initialState(of room: RoomID) -> State { State() }
 
   static func decide(
-    _ command: Command, by participant: ParticipantID?, state: State, context: Int64, at moment: Moment
+    _ command: Command, by participant: ParticipantID, state: State, context: Int64, at moment: Moment
   ) throws(Rejection) -> [Event] {
     switch command {
     case .add(let parts):
@@ -90,10 +88,11 @@ enum Counter: RoomLogic {
       guard state.value + parts.reduce(0, +) <= context else { throw Rejection(code: "too_much") }
       return parts.map { .added($0) }
     case .close: return state.hasEnded ? [] : [.ended]
-    case .checkTime:
-      guard let due = state.due, due <= moment.now, !state.hasEnded else { return [] }
-      return [.ended]
     }
+  }
+
+  static func timerEvents(_ state: State, at moment: Moment) -> [Event] {
+    if let due = timerDue(state), due <= moment.now { [.ended] } else { [] }
   }
 
   static func evolve(_ state: inout State, applying record: Recorded<Event>) {
@@ -105,9 +104,7 @@ enum Counter: RoomLogic {
     }
   }
 
-  static var timerCommand: Command { .checkTime }
   static func timerDue(_ state: State) -> Timestamp? { state.hasEnded ? nil : state.due }
   static func changesNothing(_ event: Event) -> Bool { false }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.value != 0 }
-  static func hasEnded(_ state: State) -> Bool { state.hasEnded }
 }

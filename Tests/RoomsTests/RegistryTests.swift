@@ -267,7 +267,7 @@ struct RegistryTests {
   @Test("A slot that is not owned is not served")
   func notOwned() async throws {
     try await withHouse { house in
-      house.ownership.lose([Slot(of: ward)])
+      house.ownership.lose(Slot(of: ward), at: try #require(house.ownership.epoch(of: Slot(of: ward))))
       let ann = house.client(ward)
       ann.open()
       #expect(ann.sights == [.ended(.moved)])

@@ -1,6 +1,5 @@
 import Foundation
 import RoomCore
-import Wire
 
 /// The paths that lead to a room. All of the product's parties are one and the same; `echo` is a conformance endpoint.
 enum RoomRoute: Equatable {

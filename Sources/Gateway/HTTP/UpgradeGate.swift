@@ -2,7 +2,6 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import RoomCore
-import Wire
 
 /// Looks at the first request of a connection before anything else does, and decides whether it may become a WebSocket.
 ///

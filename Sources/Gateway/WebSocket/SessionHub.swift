@@ -4,7 +4,6 @@ import Ordering
 import RoomCore
 import Rooms
 import Synchronization
-import Wire
 
 /// All WebSockets of a gateway: numbers its sessions, and keeps one audience for each room that has any.
 final class SessionHub: Sendable {

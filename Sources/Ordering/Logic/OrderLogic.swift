@@ -14,11 +14,9 @@ package enum OrderLogic: RoomLogic {
   package static func initialState(of room: RoomID) -> OrderRoom { OrderRoom(room: room) }
 
   package static func decide(
-    _ command: OrderCommand, by participant: ParticipantID?, state: OrderRoom, context: TenantContext,
+    _ command: OrderCommand, by participant: ParticipantID, state: OrderRoom, context: TenantContext,
     at moment: Moment
   ) throws(OrderRejection) -> [OrderEvent] {
-    guard let participant else { return try decideTimer(command, state: state, at: moment) }
-
     func running() throws(OrderRejection) -> Decision {
       guard let order = state.order, let actor = order.participant(participant) else {
         throw OrderRejection(.notJoined, "participantId must join the order first")
@@ -51,7 +49,6 @@ package enum OrderLogic: RoomLogic {
     case .setDeadline(let deadline): return try running().setDeadline(deadline)
     case .setLimits(let request): return try running().setLimits(request)
     case .setCharges(let request): return try running().setCharges(request)
-    case .checkDeadline: throw OrderRejection(.notOwner, "only the room's own timer may let an order expire")
     }
   }
 
@@ -65,19 +62,12 @@ package enum OrderLogic: RoomLogic {
 
   // MARK: - The timer
 
-  package static var timerCommand: OrderCommand { .checkDeadline }
-
   package static func timerDue(_ state: OrderRoom) -> Timestamp? {
     guard let order = state.order, !order.status.isTerminal else { return nil }
     return order.expiresAt
   }
 
-  private static func decideTimer(
-    _ command: OrderCommand, state: OrderRoom, at moment: Moment
-  ) throws(OrderRejection) -> [OrderEvent] {
-    guard command == .checkDeadline else {
-      throw OrderRejection(.notJoined, "participantId must say who acts")
-    }
+  package static func timerEvents(_ state: OrderRoom, at moment: Moment) -> [OrderEvent] {
     guard let order = state.order, !order.status.isTerminal, let expiry = order.expiry(at: moment.now) else {
       return []
     }

@@ -47,9 +47,7 @@ final class FileLock: Sendable {
       return
     }
     let store = path.hasSuffix(".lock") ? String(path.dropLast(5)) : path
-    throw .refused(
-      "\(store) is in use by \(holders(descriptor)); stop it, or tell every process that it shares the file in a cluster"
-    )
+    throw .refused("\(store) is in use by \(holders(descriptor)); stop it")
   }
 
   private static func note(_ descriptor: Int32) {

@@ -26,7 +26,6 @@ enum Counter: RoomLogic {
     /// Takes back what `setIdle` has set; refused if there is nothing.
     case leaveIdle
     case end
-    case expire
 
     func fingerprint(into hasher: inout StableHasher) { hasher.combine("\(self)") }
   }
@@ -54,7 +53,7 @@ enum Counter: RoomLogic {
   static func initialState(of room: RoomID) -> State { State() }
 
   static func decide(
-    _ command: Command, by participant: ParticipantID?, state: State, context: Context, at moment: Moment
+    _ command: Command, by participant: ParticipantID, state: State, context: Context, at moment: Moment
   ) throws(Rejection) -> [Event] {
     if state.hasEnded {
       switch command {
@@ -63,8 +62,8 @@ enum Counter: RoomLogic {
       }
     }
     switch command {
-    case .join: return participant.map { [.joined($0)] } ?? []
-    case .leave: return participant.map { [.left($0)] } ?? []
+    case .join: return [.joined(participant)]
+    case .leave: return [.left(participant)]
     case .add(let number):
       guard number <= context.mostPerAdd else { throw .tooMuch }
       return [.added(number)]
@@ -75,10 +74,11 @@ enum Counter: RoomLogic {
       if state.idleMillis == nil { throw .notDue }
       return [.idleSet(nil)]
     case .end: return [.ended]
-    case .expire:
-      guard let due = timerDue(state), due <= moment.now else { throw .notDue }
-      return [.ended]
     }
+  }
+
+  static func timerEvents(_ state: State, at moment: Moment) -> [Event] {
+    if let due = timerDue(state), due <= moment.now { [.ended] } else { [] }
   }
 
   static func evolve(_ state: inout State, applying record: Recorded<Event>) {
@@ -95,8 +95,6 @@ enum Counter: RoomLogic {
     }
   }
 
-  static var timerCommand: Command { .expire }
-
   static func timerDue(_ state: State) -> Timestamp? {
     guard !state.hasEnded, let idle = state.idleMillis else { return nil }
     return Timestamp(millis: state.lastChange.millis + idle)
@@ -104,7 +102,6 @@ enum Counter: RoomLogic {
 
   static func changesNothing(_ event: Event) -> Bool { if case .idleSet = event { true } else { false } }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.members.contains(participant) }
-  static func hasEnded(_ state: State) -> Bool { state.hasEnded }
 }
 
 extension Counter.State {
