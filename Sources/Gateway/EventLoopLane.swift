@@ -8,13 +8,6 @@ package final class EventLoopLane: RoomLane {
 
   package init(_ loop: any EventLoop) { self.loop = loop }
 
-  package func enqueue(_ job: consuming ExecutorJob) {
-    let job = UnownedJob(job)
-    loop.execute { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
-  }
-
-  package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
-
   package func checkIsolated() { loop.preconditionInEventLoop() }
 
   package func post(_ work: @escaping @Sendable () -> Void) { loop.execute(work) }

@@ -4,7 +4,23 @@ package import RoomCore
 package import Store
 
 /// A serial executor that rooms are pinned to: in the product an event loop, in a simulation its scheduler.
-package protocol RoomLane: SerialExecutor, CompletionLane {}
+///
+/// It is the rooms' task executor as well. A continuation resumes its task wherever the task prefers to run and only then
+/// goes to its actor; without a preference that is the common pool, and each turn would wake two threads more.
+package protocol RoomLane: SerialExecutor, TaskExecutor, CompletionLane {}
+
+extension RoomLane {
+  package func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    // One thread at a time runs what is posted, so that each job may say that it runs on the lane as an actor's executor.
+    post {
+      job.runSynchronously(isolatedTo: self.asUnownedSerialExecutor(), taskExecutor: self.asUnownedTaskExecutor())
+    }
+  }
+
+  package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+  package func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
+}
 
 /// Where the time comes from.
 package protocol TimeSource: Sendable {

@@ -107,8 +107,9 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
       }
       let slot = Slot(of: id)
       guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { return nil }
-      let room = Room(id: id, epoch: epoch, lane: lanes[slot.number % lanes.count], environment: environment)
-      state.warm[id] = Warm(room: room, task: Task { await room.run() })
+      let lane = lanes[slot.number % lanes.count]
+      let room = Room(id: id, epoch: epoch, lane: lane, environment: environment)
+      state.warm[id] = Warm(room: room, task: Task(executorPreference: lane) { await room.run() })
       warmRooms.record(state.warm.count)
       return room
     }

@@ -62,16 +62,6 @@ final class QueueLane: RoomLane {
     self.bell = bell
   }
 
-  func enqueue(_ job: consuming ExecutorJob) {
-    let job = UnownedJob(job)
-    queue.async {
-      job.runSynchronously(on: self.asUnownedSerialExecutor())
-      self.bell.ring()
-    }
-  }
-
-  func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
-
   func checkIsolated() { dispatchPrecondition(condition: .onQueue(queue)) }
 
   func post(_ work: @escaping @Sendable () -> Void) {
