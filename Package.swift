@@ -6,6 +6,8 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("InternalImportsByDefault"),
   .treatAllWarnings(as: .error),
+  // Lets the rooms' generic code be compiled for orders; docs/decisions/2026-11-22-specialized-rooms.md.
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")

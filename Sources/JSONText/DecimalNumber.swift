@@ -1,12 +1,12 @@
 /// An exact decimal number, as JSON text has it: `significand × 10^exponent`.
 ///
 /// Never goes through a binary float, so that `0.1` is a tenth. Equal numbers have equal representations.
-package struct DecimalNumber: Hashable, Sendable {
+public struct DecimalNumber: Hashable, Sendable {
   /// Not divisible by ten, unless zero.
-  package let significand: Int64
-  package let exponent: Int
+  public let significand: Int64
+  public let exponent: Int
 
-  package init(significand: Int64, exponent: Int = 0) {
+  public init(significand: Int64, exponent: Int = 0) {
     var significand = significand
     var exponent = significand == 0 ? 0 : exponent
     while significand != 0, significand.isMultiple(of: 10) {
@@ -24,12 +24,12 @@ package struct DecimalNumber: Hashable, Sendable {
 
   /// Stands for every number with more digits, or a larger exponent, than this type holds. It is no integer and no
   /// amount of any currency.
-  package static let beyondRange = DecimalNumber(beyondRange: ())
+  public static let beyondRange = DecimalNumber(beyondRange: ())
 
   /// The number times `10^digits`, if that is a whole number that fits.
   ///
   /// With the number of digits of a currency's minor unit, this turns an amount in major units into minor ones.
-  package func scaled(byDigits digits: Int) -> Int64? {
+  public func scaled(byDigits digits: Int) -> Int64? {
     if significand == 0 { return 0 }
     let (power, overflow) = exponent.addingReportingOverflow(digits)
     guard !overflow, (0...18).contains(power) else { return nil }
@@ -43,9 +43,9 @@ package struct DecimalNumber: Hashable, Sendable {
   }
 
   /// The number as an integer, if it is one and fits.
-  package var integer: Int64? { scaled(byDigits: 0) }
+  public var integer: Int64? { scaled(byDigits: 0) }
 }
 
 extension DecimalNumber: ExpressibleByIntegerLiteral {
-  package init(integerLiteral value: Int64) { self.init(significand: value) }
+  public init(integerLiteral value: Int64) { self.init(significand: value) }
 }

@@ -2,8 +2,8 @@
 ///
 /// Strict: no comments, no trailing commas, no leading zeros, no lone surrogates, valid UTF-8 only, and no more than
 /// `maxDepth` nested brackets. Lives only within the call of `read`, which holds the bytes.
-package struct JSONReader {
-  package static let maxDepth = 32
+public struct JSONReader {
+  public static let maxDepth = 32
 
   private let text: UnsafeRawBufferPointer
   private var position = 0
@@ -14,10 +14,10 @@ package struct JSONReader {
   /// A reader of borrowed memory, which must outlive it, its copies and its keys.
   ///
   /// A copy remembers where it was taken: that is how a value is read later, or a second time.
-  package init(borrowing text: UnsafeRawBufferPointer) { self.text = text }
+  public init(borrowing text: UnsafeRawBufferPointer) { self.text = text }
 
   /// Reads one value, which must be all that `bytes` holds but for white space.
-  package static func read<Value>(
+  public static func read<Value>(
     _ bytes: [UInt8], _ body: (inout JSONReader) throws(JSONError) -> Value
   ) throws(JSONError) -> Value {
     let result = bytes.withUnsafeBytes { text in
@@ -27,7 +27,7 @@ package struct JSONReader {
   }
 
   /// As above, from borrowed memory.
-  package static func read<Value>(
+  public static func read<Value>(
     _ text: UnsafeRawBufferPointer, _ body: (inout JSONReader) throws(JSONError) -> Value
   ) throws(JSONError) -> Value {
     var reader = JSONReader(borrowing: text)
@@ -37,15 +37,15 @@ package struct JSONReader {
   }
 
   /// Makes sure that nothing but white space is left.
-  package mutating func finish() throws(JSONError) {
+  public mutating func finish() throws(JSONError) {
     skipWhitespace()
     guard position == text.count else { throw failure("text after the value") }
   }
 
-  package enum Kind: Sendable { case object, array, string, number, bool, null }
+  public enum Kind: Sendable { case object, array, string, number, bool, null }
 
   /// What the next value is.
-  package mutating func peek() throws(JSONError) -> Kind {
+  public mutating func peek() throws(JSONError) -> Kind {
     skipWhitespace()
     switch byte {
     case UInt8(ascii: "{"): return .object
@@ -60,14 +60,14 @@ package struct JSONReader {
   }
 
   /// Steps into an object, whose fields `nextKey` then gives.
-  package mutating func beginObject() throws(JSONError) {
+  public mutating func beginObject() throws(JSONError) {
     skipWhitespace()
     try expect(UInt8(ascii: "{"), "an object was expected")
     try descend()
   }
 
   /// The key of the object's next value, which must then be read or skipped; nil when the object has ended.
-  package mutating func nextKey() throws(JSONError) -> JSONKey? {
+  public mutating func nextKey() throws(JSONError) -> JSONKey? {
     guard try nextMember(closing: UInt8(ascii: "}"), "',' or '}' was expected") else { return nil }
     guard byte == UInt8(ascii: "\"") else { throw failure("a key was expected") }
     let key = try scanKey()
@@ -77,14 +77,14 @@ package struct JSONReader {
   }
 
   /// Steps into an array, whose elements `nextElement` then announces.
-  package mutating func beginArray() throws(JSONError) {
+  public mutating func beginArray() throws(JSONError) {
     skipWhitespace()
     try expect(UInt8(ascii: "["), "an array was expected")
     try descend()
   }
 
   /// Whether the array has another element, which must then be read or skipped.
-  package mutating func nextElement() throws(JSONError) -> Bool {
+  public mutating func nextElement() throws(JSONError) -> Bool {
     try nextMember(closing: UInt8(ascii: "]"), "',' or ']' was expected")
   }
 
@@ -106,13 +106,13 @@ package struct JSONReader {
     return true
   }
 
-  package mutating func string() throws(JSONError) -> String {
+  public mutating func string() throws(JSONError) -> String {
     skipWhitespace()
     guard byte == UInt8(ascii: "\"") else { throw failure("a string was expected") }
     return try Self.decode(try scanString())
   }
 
-  package mutating func bool() throws(JSONError) -> Bool {
+  public mutating func bool() throws(JSONError) -> Bool {
     skipWhitespace()
     if byte == UInt8(ascii: "t") {
       try literal("true")
@@ -124,7 +124,7 @@ package struct JSONReader {
   }
 
   /// Reads `null` if it is the next value, and nothing otherwise.
-  package mutating func null() throws(JSONError) -> Bool {
+  public mutating func null() throws(JSONError) -> Bool {
     skipWhitespace()
     guard byte == UInt8(ascii: "n") else { return false }
     try literal("null")
@@ -132,7 +132,7 @@ package struct JSONReader {
   }
 
   /// A number, exactly; `.beyondRange` if it has more digits than fit.
-  package mutating func number() throws(JSONError) -> DecimalNumber {
+  public mutating func number() throws(JSONError) -> DecimalNumber {
     skipWhitespace()
     let isNegative = byte == UInt8(ascii: "-")
     if isNegative { position += 1 }
@@ -204,7 +204,7 @@ package struct JSONReader {
     }
   }
 
-  package mutating func integer() throws(JSONError) -> Int64 {
+  public mutating func integer() throws(JSONError) -> Int64 {
     let start = position
     guard let value = try number().integer else {
       position = start
@@ -214,7 +214,7 @@ package struct JSONReader {
   }
 
   /// Passes over one value of any kind, which must be well-formed.
-  package mutating func skip() throws(JSONError) {
+  public mutating func skip() throws(JSONError) {
     switch try peek() {
     case .object:
       try beginObject()
@@ -230,7 +230,7 @@ package struct JSONReader {
   }
 
   /// The text of one value of any kind, as it stands.
-  package mutating func verbatim() throws(JSONError) -> [UInt8] {
+  public mutating func verbatim() throws(JSONError) -> [UInt8] {
     skipWhitespace()
     let start = position
     try skip()
@@ -238,7 +238,7 @@ package struct JSONReader {
   }
 
   /// An error at the present position.
-  package func failure(_ reason: String) -> JSONError { JSONError(reason: reason, offset: position) }
+  public func failure(_ reason: String) -> JSONError { JSONError(reason: reason, offset: position) }
 
   // MARK: - Tokens
 
@@ -434,7 +434,7 @@ package struct JSONReader {
 }
 
 /// The key of an object's field. Valid only while its reader's memory is; compare it with a literal: `case "type":`.
-package struct JSONKey {
+public struct JSONKey {
   private let text: UnsafeRawBufferPointer
   private let hasEscapes: Bool
   private let offset: Int
@@ -446,11 +446,11 @@ package struct JSONKey {
   }
 
   /// The key as a string, for keys that are data.
-  package func string() throws(JSONError) -> String {
+  public func string() throws(JSONError) -> String {
     try JSONReader.decode(text, hasEscapes: hasEscapes, offset: offset)
   }
 
-  package static func ~= (literal: StaticString, key: JSONKey) -> Bool {
+  public static func ~= (literal: StaticString, key: JSONKey) -> Bool {
     if key.hasEscapes { return (try? key.string()) == "\(literal)" }
     let count = literal.utf8CodeUnitCount
     guard key.text.count == count else { return false }
@@ -464,11 +464,11 @@ package struct JSONKey {
 }
 
 /// Why a text is no JSON, or not the JSON that was expected, and at which byte.
-package struct JSONError: Error, Equatable {
-  package let reason: String
-  package let offset: Int
+public struct JSONError: Error, Equatable {
+  public let reason: String
+  public let offset: Int
 
-  package init(reason: String, offset: Int) {
+  public init(reason: String, offset: Int) {
     self.reason = reason
     self.offset = offset
   }

@@ -2,13 +2,13 @@
 ///
 /// Commas come by themselves. That brackets match, and that each key has one value, is the caller's duty.
 /// Not copyable, because it owns its memory: an array of bytes would check at each byte that nobody shares it.
-package struct JSONWriter: ~Copyable {
+public struct JSONWriter: ~Copyable {
   private var start: UnsafeMutablePointer<UInt8>
   private var capacity: Int
   private var count = 0
   private var needsComma = false
 
-  package init(reservingCapacity capacity: Int = 512) {
+  public init(reservingCapacity capacity: Int = 512) {
     self.capacity = max(capacity, 64)
     start = .allocate(capacity: self.capacity)
   }
@@ -16,15 +16,15 @@ package struct JSONWriter: ~Copyable {
   deinit { start.deallocate() }
 
   /// What was written so far.
-  package var bytes: [UInt8] { Array(UnsafeBufferPointer(start: start, count: count)) }
+  public var bytes: [UInt8] { Array(UnsafeBufferPointer(start: start, count: count)) }
 
-  package mutating func beginObject() { open(UInt8(ascii: "{")) }
-  package mutating func endObject() { close(UInt8(ascii: "}")) }
-  package mutating func beginArray() { open(UInt8(ascii: "[")) }
-  package mutating func endArray() { close(UInt8(ascii: "]")) }
+  public mutating func beginObject() { open(UInt8(ascii: "{")) }
+  public mutating func endObject() { close(UInt8(ascii: "}")) }
+  public mutating func beginArray() { open(UInt8(ascii: "[")) }
+  public mutating func endArray() { close(UInt8(ascii: "]")) }
 
   /// A key, in ASCII without anything that JSON escapes.
-  package mutating func key(_ key: StaticString) {
+  public mutating func key(_ key: StaticString) {
     reserve(key.utf8CodeUnitCount + 4)
     separate()
     put(UInt8(ascii: "\""))
@@ -35,14 +35,14 @@ package struct JSONWriter: ~Copyable {
   }
 
   /// A key that is data, such as a participant's id.
-  package mutating func key(dynamic key: String) {
+  public mutating func key(dynamic key: String) {
     string(key)
     reserve(1)
     put(UInt8(ascii: ":"))
     needsComma = false
   }
 
-  package mutating func string(_ value: String) {
+  public mutating func string(_ value: String) {
     // Without a copy; only a string that is not stored as UTF-8 needs one.
     if value.utf8.withContiguousStorageIfAvailable({ string(utf8: $0) }) != nil { return }
     var value = value
@@ -59,7 +59,7 @@ package struct JSONWriter: ~Copyable {
   }
 
   /// A string that is known to need no escapes, such as the word of an enumeration.
-  package mutating func word(_ value: StaticString) {
+  public mutating func word(_ value: StaticString) {
     reserve(value.utf8CodeUnitCount + 3)
     separate()
     put(UInt8(ascii: "\""))
@@ -67,22 +67,22 @@ package struct JSONWriter: ~Copyable {
     put(UInt8(ascii: "\""))
   }
 
-  package mutating func integer(_ value: Int64) {
+  public mutating func integer(_ value: Int64) {
     reserve(22)
     separate()
     if value < 0 { put(UInt8(ascii: "-")) }
     putDigits(of: value.magnitude)
   }
 
-  package mutating func integer(_ value: Int) { integer(Int64(value)) }
+  public mutating func integer(_ value: Int) { integer(Int64(value)) }
 
-  package mutating func bool(_ value: Bool) {
+  public mutating func bool(_ value: Bool) {
     reserve(6)
     separate()
     put(value ? "true" : "false")
   }
 
-  package mutating func null() {
+  public mutating func null() {
     reserve(5)
     separate()
     put("null")
@@ -91,7 +91,7 @@ package struct JSONWriter: ~Copyable {
   /// `units / 10^digits` with no more decimal digits than needed: 29950 with 2 digits is `299.5`.
   ///
   /// - Parameter digits: 0 to 18.
-  package mutating func decimal(units: Int64, digits: Int) {
+  public mutating func decimal(units: Int64, digits: Int) {
     precondition((0...18).contains(digits), "\(digits) decimal digits")
     reserve(42)
     separate()
@@ -110,7 +110,7 @@ package struct JSONWriter: ~Copyable {
   }
 
   /// A value that is JSON text already.
-  package mutating func verbatim(_ text: some Collection<UInt8>) {
+  public mutating func verbatim(_ text: some Collection<UInt8>) {
     reserve(text.count + 1)
     separate()
     for byte in text { put(byte) }
@@ -118,29 +118,29 @@ package struct JSONWriter: ~Copyable {
 
   // MARK: - Fields
 
-  package mutating func field(_ key: StaticString, _ value: String) {
+  public mutating func field(_ key: StaticString, _ value: String) {
     self.key(key)
     string(value)
   }
 
   /// Nothing, if there is no value.
-  package mutating func field(_ key: StaticString, _ value: String?) {
+  public mutating func field(_ key: StaticString, _ value: String?) {
     if let value { field(key, value) }
   }
 
-  package mutating func field(_ key: StaticString, word value: StaticString) {
+  public mutating func field(_ key: StaticString, word value: StaticString) {
     self.key(key)
     word(value)
   }
 
-  package mutating func field(_ key: StaticString, _ value: Int64) {
+  public mutating func field(_ key: StaticString, _ value: Int64) {
     self.key(key)
     integer(value)
   }
 
-  package mutating func field(_ key: StaticString, _ value: Int) { field(key, Int64(value)) }
+  public mutating func field(_ key: StaticString, _ value: Int) { field(key, Int64(value)) }
 
-  package mutating func field(_ key: StaticString, _ value: Bool) {
+  public mutating func field(_ key: StaticString, _ value: Bool) {
     self.key(key)
     bool(value)
   }

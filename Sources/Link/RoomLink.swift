@@ -1,8 +1,8 @@
-package import RoomCore
-package import Rooms
+public import RoomCore
+public import Rooms
 
 /// How a gateway reaches a room, wherever the room lives.
-package protocol RoomLink<Command>: Sendable {
+public protocol RoomLink<Command>: Sendable {
   associatedtype Command: RoomCommand
 
   /// Hands a request to its room. The requests of one session arrive in the order in which they were sent; what the
@@ -14,16 +14,16 @@ package protocol RoomLink<Command>: Sendable {
 }
 
 /// The link to the rooms of this process.
-package struct LocalLink<Voice: RoomVoice>: RoomLink {
+public struct LocalLink<Voice: RoomVoice>: RoomLink {
   private let registry: RoomRegistry<Voice>
 
-  package init(to registry: RoomRegistry<Voice>) { self.registry = registry }
+  public init(to registry: RoomRegistry<Voice>) { self.registry = registry }
 
-  package func send(
+  public func send(
     _ request: RoomRequest<Voice.Logic.Command>, to room: RoomID, from subscriber: any RoomSubscriber
   ) -> Admission {
     registry.send(request, to: room, from: subscriber)
   }
 
-  package func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }
+  public func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }
 }

@@ -1,20 +1,20 @@
 import RoomCore
 
 /// What an order costs, line by line: `total = items + tax + delivery + tip − discount`.
-package struct Bill: Sendable, Equatable {
+public struct Bill: Sendable, Equatable {
   /// The most that any order may come to, whatever its limits say: 10^15 minor units. So far below the range of 64 bits
   /// that no sum of lines overflows, and below 2^53, so that a client's floating-point number holds a total exactly.
-  package static let ceiling = Money(minorUnits: 1_000_000_000_000_000)
+  public static let ceiling = Money(minorUnits: 1_000_000_000_000_000)
 
-  package let items: Money
-  package let tax: Money
-  package let delivery: Money
-  package let tip: Money
+  public let items: Money
+  public let tax: Money
+  public let delivery: Money
+  public let tip: Money
   /// As taken. A discount is taken off the items and is worth at most what they cost, so that neither the total nor
   /// anybody's share is ever negative; it is not lost by that: it counts in full again once the items cost more.
-  package let discount: Money
+  public let discount: Money
 
-  package init(items: Money, charges: Charges) {
+  public init(items: Money, charges: Charges) {
     self.items = items
     tax = charges.tax.amount
     delivery = charges.delivery.amount
@@ -22,13 +22,13 @@ package struct Bill: Sendable, Equatable {
     discount = min(charges.discount.amount, items)
   }
 
-  package var total: Money { items + tax + delivery + tip - discount }
+  public var total: Money { items + tax + delivery + tip - discount }
 }
 
 extension CollaborativeOrder {
-  package var itemsTotal: Money { items.reduce(.zero) { $0 + $1.total } }
-  package var bill: Bill { Bill(items: itemsTotal, charges: charges) }
-  package var total: Money { bill.total }
+  public var itemsTotal: Money { items.reduce(.zero) { $0 + $1.total } }
+  public var bill: Bill { Bill(items: itemsTotal, charges: charges) }
+  public var total: Money { bill.total }
 }
 
 // MARK: - Shares
@@ -47,7 +47,7 @@ extension OrderLogic {
   /// than they pay.
   ///
   /// - Throws: `invalid_split` if custom amounts do not add up to the total, or if nobody is there to pay.
-  package static func previewShares(of order: CollaborativeOrder) throws(OrderRejection) -> [Share] {
+  public static func previewShares(of order: CollaborativeOrder) throws(OrderRejection) -> [Share] {
     if let frozen = order.shares { return frozen }
     guard !order.participants.isEmpty else { throw OrderRejection(.invalidSplit, "the order has no participants") }
     let amounts: [Money]

@@ -1,51 +1,51 @@
-package import RoomCore
+public import RoomCore
 
 /// What the order's room holds: nothing until somebody joins, then one order.
-package struct OrderRoom: Sendable, Equatable {
-  package let room: RoomID
-  package var order: CollaborativeOrder?
+public struct OrderRoom: Sendable, Equatable {
+  public let room: RoomID
+  public var order: CollaborativeOrder?
 
-  package init(room: RoomID, order: CollaborativeOrder? = nil) {
+  public init(room: RoomID, order: CollaborativeOrder? = nil) {
     self.room = room
     self.order = order
   }
 }
 
 /// One cart that several people fill together.
-package struct CollaborativeOrder: Sendable, Equatable {
-  package var tenant: String
-  package var circle: String
-  package var currency: Currency
+public struct CollaborativeOrder: Sendable, Equatable {
+  public var tenant: String
+  public var circle: String
+  public var currency: Currency
   /// Who started the order. Whoever holds it later is `owner`.
-  package var initiatedBy: ParticipantID
-  package var owner: ParticipantID
+  public var initiatedBy: ParticipantID
+  public var owner: ParticipantID
   /// In the order in which they joined.
-  package var participants: [Participant]
+  public var participants: [Participant]
   /// In the order in which they were added.
-  package var items: [OrderItem]
-  package var charges: Charges
-  package var split: Split
-  package var status: OrderStatus
+  public var items: [OrderItem]
+  public var charges: Charges
+  public var split: Split
+  public var status: OrderStatus
   /// When the order expires whatever happens; nil: never.
-  package var deadline: Timestamp?
-  package var limits: OrderLimits
+  public var deadline: Timestamp?
+  public var limits: OrderLimits
   /// How long the order may lie untouched before it expires, in milliseconds.
-  package var idleLimitMillis: Int64
+  public var idleLimitMillis: Int64
   /// Whose items a participant may change.
-  package var editing: EditingRule
-  package var createdAt: Timestamp
-  package var updatedAt: Timestamp
-  package var finalizedAt: Timestamp?
+  public var editing: EditingRule
+  public var createdAt: Timestamp
+  public var updatedAt: Timestamp
+  public var finalizedAt: Timestamp?
   /// What each participant owes; set, and frozen, when the order is finalized.
-  package var shares: [Share]?
+  public var shares: [Share]?
   /// Each participant's last change that they can still take back.
-  package var undoable: [ParticipantID: ReversibleChange]
+  public var undoable: [ParticipantID: ReversibleChange]
 }
 
-package enum OrderStatus: String, Sendable {
+public enum OrderStatus: String, Sendable {
   case active, locked, finalized, cancelled, expired
 
-  package var isTerminal: Bool {
+  public var isTerminal: Bool {
     switch self {
     case .active, .locked: false
     case .finalized, .cancelled, .expired: true
@@ -53,15 +53,15 @@ package enum OrderStatus: String, Sendable {
   }
 }
 
-package struct Participant: Sendable, Equatable {
-  package let id: ParticipantID
-  package var name: String
+public struct Participant: Sendable, Equatable {
+  public let id: ParticipantID
+  public var name: String
   /// The last two digits of the phone number, if the participant gave one: all that others may see of it.
-  package var phoneEnding: String?
-  package var isReady: Bool
-  package var joinedAt: Timestamp
+  public var phoneEnding: String?
+  public var isReady: Bool
+  public var joinedAt: Timestamp
 
-  package init(
+  public init(
     id: ParticipantID, name: String, phoneEnding: String? = nil, isReady: Bool = false, joinedAt: Timestamp
   ) {
     self.id = id
@@ -72,24 +72,24 @@ package struct Participant: Sendable, Equatable {
   }
 }
 
-package enum DishType: String, Sendable, CaseIterable {
+public enum DishType: String, Sendable, CaseIterable {
   case veg
   case nonVeg = "non-veg"
 }
 
-package struct OrderItem: Sendable, Equatable {
-  package let id: String
-  package var dishName: String
-  package var dishType: DishType
-  package var quantity: Int
+public struct OrderItem: Sendable, Equatable {
+  public let id: String
+  public var dishName: String
+  public var dishType: DishType
+  public var quantity: Int
   /// Of one piece.
-  package var price: Money
-  package var customization: String?
-  package var addedBy: ParticipantID
-  package var addedByName: String
-  package var addedAt: Timestamp
+  public var price: Money
+  public var customization: String?
+  public var addedBy: ParticipantID
+  public var addedByName: String
+  public var addedAt: Timestamp
 
-  package init(
+  public init(
     id: String, dishName: String, dishType: DishType, quantity: Int, price: Money, customization: String? = nil,
     addedBy: ParticipantID, addedByName: String, addedAt: Timestamp
   ) {
@@ -105,36 +105,36 @@ package struct OrderItem: Sendable, Equatable {
   }
 
   /// Limits on price and quantity keep the product far from overflow.
-  package var total: Money { Money(minorUnits: price.minorUnits * Int64(quantity)) }
+  public var total: Money { Money(minorUnits: price.minorUnits * Int64(quantity)) }
 }
 
 /// How a charge is spread over the participants.
-package enum Allocation: String, Sendable, CaseIterable {
+public enum Allocation: String, Sendable, CaseIterable {
   /// By what each participant's items cost.
   case proportional
   /// The same for everybody.
   case equal
 }
 
-package struct Charge: Sendable, Equatable {
+public struct Charge: Sendable, Equatable {
   /// Never negative; a discount is subtracted.
-  package var amount: Money
-  package var allocation: Allocation
+  public var amount: Money
+  public var allocation: Allocation
 
-  package init(amount: Money, allocation: Allocation) {
+  public init(amount: Money, allocation: Allocation) {
     self.amount = amount
     self.allocation = allocation
   }
 }
 
 /// What is added to, or taken off, the items of an order.
-package struct Charges: Sendable, Equatable {
-  package var tax: Charge
-  package var delivery: Charge
-  package var tip: Charge
-  package var discount: Charge
+public struct Charges: Sendable, Equatable {
+  public var tax: Charge
+  public var delivery: Charge
+  public var tip: Charge
+  public var discount: Charge
 
-  package init(
+  public init(
     tax: Charge = Charge(amount: .zero, allocation: .proportional),
     delivery: Charge = Charge(amount: .zero, allocation: .equal),
     tip: Charge = Charge(amount: .zero, allocation: .proportional),
@@ -148,7 +148,7 @@ package struct Charges: Sendable, Equatable {
 }
 
 /// How the bill is divided.
-package enum Split: Sendable, Equatable {
+public enum Split: Sendable, Equatable {
   case equal
   /// Everybody pays for the items they added, and their part of the charges.
   case itemized
@@ -161,12 +161,12 @@ package enum Split: Sendable, Equatable {
 }
 
 /// What one participant owes.
-package struct Share: Sendable, Equatable {
-  package let participant: ParticipantID
-  package let name: String
-  package let amount: Money
+public struct Share: Sendable, Equatable {
+  public let participant: ParticipantID
+  public let name: String
+  public let amount: Money
 
-  package init(participant: ParticipantID, name: String, amount: Money) {
+  public init(participant: ParticipantID, name: String, amount: Money) {
     self.participant = participant
     self.name = name
     self.amount = amount
@@ -174,17 +174,17 @@ package struct Share: Sendable, Equatable {
 }
 
 /// Whose items a participant may change or remove. The owner may always change all.
-package enum EditingRule: String, Sendable, CaseIterable {
+public enum EditingRule: String, Sendable, CaseIterable {
   case everyone, own
 }
 
-package struct OrderLimits: Sendable, Equatable {
-  package var maxItems: Int
-  package var maxParticipants: Int
+public struct OrderLimits: Sendable, Equatable {
+  public var maxItems: Int
+  public var maxParticipants: Int
   /// The most that the order's total may come to; nil: no limit.
-  package var maxTotal: Money?
+  public var maxTotal: Money?
 
-  package init(maxItems: Int = 500, maxParticipants: Int = 200, maxTotal: Money? = nil) {
+  public init(maxItems: Int = 500, maxParticipants: Int = 200, maxTotal: Money? = nil) {
     self.maxItems = maxItems
     self.maxParticipants = maxParticipants
     self.maxTotal = maxTotal
@@ -192,7 +192,7 @@ package struct OrderLimits: Sendable, Equatable {
 }
 
 /// A participant's last change, with what takes it back.
-package enum ReversibleChange: Sendable, Equatable {
+public enum ReversibleChange: Sendable, Equatable {
   case added(itemID: String)
   /// The item as it was, and where in the list it stood.
   case removed(OrderItem, index: Int)

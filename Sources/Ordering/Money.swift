@@ -1,39 +1,39 @@
 /// An amount in the minor units of a currency (paise, cents). Which currency, the order says: one order has one.
-package struct Money: Hashable, Sendable, Comparable, AdditiveArithmetic {
-  package let minorUnits: Int64
+public struct Money: Hashable, Sendable, Comparable, AdditiveArithmetic {
+  public let minorUnits: Int64
 
-  package init(minorUnits: Int64) { self.minorUnits = minorUnits }
+  public init(minorUnits: Int64) { self.minorUnits = minorUnits }
 
-  package static let zero = Money(minorUnits: 0)
+  public static let zero = Money(minorUnits: 0)
 
-  package static func < (left: Money, right: Money) -> Bool { left.minorUnits < right.minorUnits }
+  public static func < (left: Money, right: Money) -> Bool { left.minorUnits < right.minorUnits }
 
-  package static func + (left: Money, right: Money) -> Money {
+  public static func + (left: Money, right: Money) -> Money {
     Money(minorUnits: left.minorUnits + right.minorUnits)
   }
 
-  package static func - (left: Money, right: Money) -> Money {
+  public static func - (left: Money, right: Money) -> Money {
     Money(minorUnits: left.minorUnits - right.minorUnits)
   }
 }
 
 /// A currency: its ISO 4217 code, and how many decimal digits its minor unit has.
-package struct Currency: Hashable, Sendable {
-  package let code: String
-  package let minorDigits: Int
+public struct Currency: Hashable, Sendable {
+  public let code: String
+  public let minorDigits: Int
 
-  package init(code: String, minorDigits: Int) {
+  public init(code: String, minorDigits: Int) {
     precondition((0...4).contains(minorDigits), "\(code) with \(minorDigits) minor digits")
     self.code = code
     self.minorDigits = minorDigits
   }
 
-  package static let inr = Currency(code: "INR", minorDigits: 2)
+  public static let inr = Currency(code: "INR", minorDigits: 2)
 }
 
 extension Currency {
   /// The amount for people to read: `299.50 INR`.
-  package func text(of amount: Money) -> String { "\(decimalText(amount.minorUnits, digits: minorDigits)) \(code)" }
+  public func text(of amount: Money) -> String { "\(decimalText(amount.minorUnits, digits: minorDigits)) \(code)" }
 }
 
 /// `units / 10^digits`, with all its digits: 29950 with 2 is `299.50`.

@@ -1,11 +1,11 @@
 import JSONText
-package import RoomCore
+public import RoomCore
 
 /// What is fed is a code that can be read back without ambiguity: a word for the case, then its fields in a fixed
 /// order; strings with their lengths, optionals with a marker, dictionaries with their counts. So different commands
 /// feed different bytes. It is part of what is stored: a released word or order never changes.
 extension OrderCommand: RoomCommand {
-  package func fingerprint(into hasher: inout StableHasher) {
+  public func fingerprint(into hasher: inout StableHasher) {
     switch self {
     case .join(let join):
       hasher.combine("join")

@@ -1,8 +1,8 @@
-package import JSONText
-package import RoomCore
+public import JSONText
+public import RoomCore
 
 /// What somebody asks of an order. Values are as the client gave them, typed but not yet checked against the rules.
-package enum OrderCommand: Sendable, Equatable {
+public enum OrderCommand: Sendable, Equatable {
   case join(Join)
   case leave(removeItems: Bool)
   case addItem(NewItem)
@@ -24,13 +24,13 @@ package enum OrderCommand: Sendable, Equatable {
   case setCharges(ChargesRequest)
   case undo
 
-  package struct Join: Sendable, Equatable {
-    package var name: String
-    package var tenant: String?
-    package var circle: String?
-    package var phone: String?
+  public struct Join: Sendable, Equatable {
+    public var name: String
+    public var tenant: String?
+    public var circle: String?
+    public var phone: String?
 
-    package init(name: String, tenant: String? = nil, circle: String? = nil, phone: String? = nil) {
+    public init(name: String, tenant: String? = nil, circle: String? = nil, phone: String? = nil) {
       self.name = name
       self.tenant = tenant
       self.circle = circle
@@ -38,17 +38,17 @@ package enum OrderCommand: Sendable, Equatable {
     }
   }
 
-  package struct NewItem: Sendable, Equatable {
+  public struct NewItem: Sendable, Equatable {
     /// Nil: the room chooses one.
-    package var id: String?
-    package var dishName: String
-    package var dishType: DishType
-    package var quantity: DecimalNumber
+    public var id: String?
+    public var dishName: String
+    public var dishType: DishType
+    public var quantity: DecimalNumber
     /// In major units.
-    package var price: DecimalNumber
-    package var customization: String?
+    public var price: DecimalNumber
+    public var customization: String?
 
-    package init(
+    public init(
       id: String? = nil, dishName: String, dishType: DishType, quantity: DecimalNumber, price: DecimalNumber,
       customization: String? = nil
     ) {
@@ -62,15 +62,15 @@ package enum OrderCommand: Sendable, Equatable {
   }
 
   /// Nil leaves a field as it is.
-  package struct ItemChange: Sendable, Equatable {
-    package var dishName: String?
-    package var dishType: DishType?
-    package var quantity: DecimalNumber?
-    package var price: DecimalNumber?
+  public struct ItemChange: Sendable, Equatable {
+    public var dishName: String?
+    public var dishType: DishType?
+    public var quantity: DecimalNumber?
+    public var price: DecimalNumber?
     /// The empty string takes the customization away.
-    package var customization: String?
+    public var customization: String?
 
-    package init(
+    public init(
       dishName: String? = nil, dishType: DishType? = nil, quantity: DecimalNumber? = nil,
       price: DecimalNumber? = nil, customization: String? = nil
     ) {
@@ -82,7 +82,7 @@ package enum OrderCommand: Sendable, Equatable {
     }
   }
 
-  package enum SplitRequest: Sendable, Equatable {
+  public enum SplitRequest: Sendable, Equatable {
     case equal
     case itemized
     /// In major units.
@@ -93,14 +93,14 @@ package enum OrderCommand: Sendable, Equatable {
   }
 
   /// Nil leaves a limit as it is.
-  package struct LimitsRequest: Sendable, Equatable {
-    package var maxItems: Int?
-    package var maxParticipants: Int?
+  public struct LimitsRequest: Sendable, Equatable {
+    public var maxItems: Int?
+    public var maxParticipants: Int?
     /// In major units; 0 takes the limit away.
-    package var maxTotal: DecimalNumber?
-    package var editing: EditingRule?
+    public var maxTotal: DecimalNumber?
+    public var editing: EditingRule?
 
-    package init(
+    public init(
       maxItems: Int? = nil, maxParticipants: Int? = nil, maxTotal: DecimalNumber? = nil, editing: EditingRule? = nil
     ) {
       self.maxItems = maxItems
@@ -111,25 +111,25 @@ package enum OrderCommand: Sendable, Equatable {
   }
 
   /// Nil leaves a charge as it is.
-  package struct ChargesRequest: Sendable, Equatable {
-    package struct Charge: Sendable, Equatable {
+  public struct ChargesRequest: Sendable, Equatable {
+    public struct Charge: Sendable, Equatable {
       /// In major units.
-      package var amount: DecimalNumber
+      public var amount: DecimalNumber
       /// Nil keeps the present rule.
-      package var allocation: Allocation?
+      public var allocation: Allocation?
 
-      package init(amount: DecimalNumber, allocation: Allocation? = nil) {
+      public init(amount: DecimalNumber, allocation: Allocation? = nil) {
         self.amount = amount
         self.allocation = allocation
       }
     }
 
-    package var tax: Charge?
-    package var delivery: Charge?
-    package var tip: Charge?
-    package var discount: Charge?
+    public var tax: Charge?
+    public var delivery: Charge?
+    public var tip: Charge?
+    public var discount: Charge?
 
-    package init(tax: Charge? = nil, delivery: Charge? = nil, tip: Charge? = nil, discount: Charge? = nil) {
+    public init(tax: Charge? = nil, delivery: Charge? = nil, tip: Charge? = nil, discount: Charge? = nil) {
       self.tax = tax
       self.delivery = delivery
       self.tip = tip

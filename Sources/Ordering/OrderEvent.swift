@@ -1,8 +1,8 @@
-package import RoomCore
+public import RoomCore
 
 /// What happened to an order. Holds all that is needed to apply it and to tell clients about it, whatever the
 /// tenant's settings say by then; who did it stands in the journal beside it.
-package enum OrderEvent: Sendable, Equatable {
+public enum OrderEvent: Sendable, Equatable {
   case created(Creation)
   case participantJoined(Participant)
   case participantLeft(ParticipantID, name: String, reason: Departure)
@@ -27,18 +27,18 @@ package enum OrderEvent: Sendable, Equatable {
   /// Accepted, and everything was so already.
   case unchanged
 
-  package struct Creation: Sendable, Equatable {
-    package var tenant: String
-    package var circle: String
-    package var currency: Currency
-    package var owner: ParticipantID
-    package var limits: OrderLimits
-    package var editing: EditingRule
-    package var deadline: Timestamp?
+  public struct Creation: Sendable, Equatable {
+    public var tenant: String
+    public var circle: String
+    public var currency: Currency
+    public var owner: ParticipantID
+    public var limits: OrderLimits
+    public var editing: EditingRule
+    public var deadline: Timestamp?
     /// How long the order may lie untouched before it expires, in milliseconds.
-    package var idleLimitMillis: Int64
+    public var idleLimitMillis: Int64
 
-    package init(
+    public init(
       tenant: String, circle: String, currency: Currency, owner: ParticipantID, limits: OrderLimits,
       editing: EditingRule, deadline: Timestamp?, idleLimitMillis: Int64
     ) {
@@ -53,11 +53,11 @@ package enum OrderEvent: Sendable, Equatable {
     }
   }
 
-  package enum Departure: String, Sendable {
+  public enum Departure: String, Sendable {
     case left, removed
   }
 
-  package enum Expiry: String, Sendable {
+  public enum Expiry: String, Sendable {
     case deadline, idle
   }
 }

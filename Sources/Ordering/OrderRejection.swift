@@ -1,8 +1,8 @@
-import RoomCore
+public import RoomCore
 
 /// Why an order refused a command.
-package struct OrderRejection: RoomRejection {
-  package enum Kind: String, Sendable {
+public struct OrderRejection: RoomRejection {
+  public enum Kind: String, Sendable {
     case invalidJoin = "invalid_join"
     case invalidItem = "invalid_item"
     case invalidQuantity = "invalid_quantity"
@@ -26,13 +26,13 @@ package struct OrderRejection: RoomRejection {
     case limitExceeded = "limit_exceeded"
   }
 
-  package let kind: Kind
-  package let message: String
+  public let kind: Kind
+  public let message: String
 
-  package init(_ kind: Kind, _ message: String) {
+  public init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message
   }
 
-  package var code: String { kind.rawValue }
+  public var code: String { kind.rawValue }
 }

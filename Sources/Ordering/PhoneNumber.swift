@@ -1,5 +1,5 @@
 /// What a tenant's phone numbers look like.
-package enum PhoneRule: String, Sendable {
+public enum PhoneRule: String, Sendable {
   /// Exactly ten digits, and nothing else.
   case tenDigits = "ten_digits"
   /// A plus sign, a country code, and the number: 7 to 15 digits in all (ITU-T E.164, section 6).
@@ -7,11 +7,11 @@ package enum PhoneRule: String, Sendable {
 }
 
 /// A phone number: a string of digits that is never turned into a number, since that would lose its leading zeros.
-package struct PhoneNumber: Hashable, Sendable {
-  package let text: String
+public struct PhoneNumber: Hashable, Sendable {
+  public let text: String
 
   /// - Throws: what exactly is wrong with `text`. The fault never quotes the number, so that it may be logged.
-  package init(_ text: String, rule: PhoneRule = .tenDigits) throws(PhoneNumberFault) {
+  public init(_ text: String, rule: PhoneRule = .tenDigits) throws(PhoneNumberFault) {
     guard !text.isEmpty else { throw .empty }
     var digits = text.utf8[...]
     let hasPlus = digits.first == UInt8(ascii: "+")
@@ -33,10 +33,10 @@ package struct PhoneNumber: Hashable, Sendable {
   }
 
   /// The last two digits: all of it that others get to see.
-  package var ending: String { String(text.suffix(2)) }
+  public var ending: String { String(text.suffix(2)) }
 
   /// The number read back digit by digit: `nine eight seven six …`.
-  package var spoken: String {
+  public var spoken: String {
     text.utf8.map { byte in
       Self.isDigit(byte) ? Self.digitWords[Int(byte - UInt8(ascii: "0"))] : "plus"
     }.joined(separator: " ")
@@ -57,7 +57,7 @@ package struct PhoneNumber: Hashable, Sendable {
 }
 
 /// Why a text is no phone number.
-package enum PhoneNumberFault: Error, Equatable, Sendable {
+public enum PhoneNumberFault: Error, Equatable, Sendable {
   case empty
   /// Counted in characters, from 1.
   case notADigit(position: Int)
@@ -66,7 +66,7 @@ package enum PhoneNumberFault: Error, Equatable, Sendable {
   case noCountryCode
 
   /// Follows the name of the field: `data.phone` …
-  package var message: String {
+  public var message: String {
     switch self {
     case .empty: "must not be empty"
     case .notADigit(let position): "must have a digit as its character \(position)"

@@ -1,4 +1,4 @@
-package import JSONText
+public import JSONText
 
 /// The operations that a room remembers, so that a retry is answered and not applied again.
 ///
@@ -6,8 +6,8 @@ package import JSONText
 /// it. If it was ever applied, then at a position beyond `after`. The window holds every operation applied above its
 /// floor. So an operation with `after` at or above the floor that the window does not know was never applied, and one
 /// with `after` below the floor cannot be told and must be refused.
-package struct DedupWindow: Sendable, Equatable {
-  package enum Verdict: Equatable, Sendable {
+public struct DedupWindow: Sendable, Equatable {
+  public enum Verdict: Equatable, Sendable {
     /// Never applied.
     case new
     /// Applied before; its last event has this position.
@@ -24,7 +24,7 @@ package struct DedupWindow: Sendable, Equatable {
   }
 
   /// Every operation applied at a position above this is in the window.
-  package private(set) var floor: SequenceNumber
+  public private(set) var floor: SequenceNumber
   private var entries: [OperationID: Entry] = [:]
   /// In the order of their positions; the front is forgotten first.
   private var order: [OperationID] = []
@@ -32,18 +32,18 @@ package struct DedupWindow: Sendable, Equatable {
 
   /// How many operations a room remembers by default. More costs about 150 bytes of memory each in a busy room and as
   /// much in its snapshots; fewer makes a client that was away for that many operations resend in vain.
-  package static let defaultCapacity = 512
+  public static let defaultCapacity = 512
   private let capacity: Int
 
-  package init(capacity: Int = DedupWindow.defaultCapacity, floor: SequenceNumber = .zero) {
+  public init(capacity: Int = DedupWindow.defaultCapacity, floor: SequenceNumber = .zero) {
     precondition(capacity > 0, "a window of \(capacity) operations remembers nothing")
     self.capacity = capacity
     self.floor = floor
   }
 
-  package var count: Int { entries.count }
+  public var count: Int { entries.count }
 
-  package func check(_ cause: Cause, after: SequenceNumber) -> Verdict {
+  public func check(_ cause: Cause, after: SequenceNumber) -> Verdict {
     if let entry = entries[cause.operation] {
       return entry.fingerprint == cause.fingerprint ? .applied(at: entry.sequence) : .conflict
     }
@@ -51,7 +51,7 @@ package struct DedupWindow: Sendable, Equatable {
   }
 
   /// Remembers that an operation caused the event at `sequence`. An operation with several events is recorded at each.
-  package mutating func record(_ cause: Cause, at sequence: SequenceNumber) {
+  public mutating func record(_ cause: Cause, at sequence: SequenceNumber) {
     if entries[cause.operation] != nil {
       entries[cause.operation]?.sequence = sequence
       return
@@ -62,7 +62,7 @@ package struct DedupWindow: Sendable, Equatable {
 
   /// Forgets the oldest operations beyond the capacity. Not before what was recorded is final: what was forgotten does
   /// not come back.
-  package mutating func trim() {
+  public mutating func trim() {
     while entries.count > capacity, let forgotten = entries.removeValue(forKey: order[firstLive]) {
       floor = max(floor, forgotten.sequence)
       firstLive += 1
@@ -74,7 +74,7 @@ package struct DedupWindow: Sendable, Equatable {
   }
 
   /// Forgets the operations that were recorded after a position: they were not applied after all.
-  package mutating func forget(after head: SequenceNumber) {
+  public mutating func forget(after head: SequenceNumber) {
     while let last = order.last, let entry = entries[last], entry.sequence > head {
       entries[last] = nil
       order.removeLast()
@@ -84,7 +84,7 @@ package struct DedupWindow: Sendable, Equatable {
 
 extension DedupWindow {
   /// `{"floor":n,"operations":[["participant","operation","fingerprint as hex",sequence],…]}`, oldest first.
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("floor", floor.number)
     writer.key("operations")
@@ -102,7 +102,7 @@ extension DedupWindow {
     writer.endObject()
   }
 
-  package static func read(
+  public static func read(
     from reader: inout JSONReader, capacity: Int
   ) throws(JSONError) -> DedupWindow {
     var floor = SequenceNumber.zero

@@ -1,11 +1,11 @@
-package import JSONText
+public import JSONText
 
 /// What a room is about: a pure state machine that never meets a clock, a socket or a disk.
 ///
 /// `decide` looks at a command and answers with the events that it causes, or refuses it. `evolve` applies one event.
 /// Everything that `evolve` needs is in the event: replaying a journal must give the same state on every node and in
 /// every later version, whatever the tenant's settings say by then. Settings and membership reach only `decide`.
-package protocol RoomLogic: Sendable {
+public protocol RoomLogic: Sendable {
   associatedtype State: Storable
   associatedtype Command: RoomCommand
   associatedtype Event: Storable
@@ -46,24 +46,24 @@ package protocol RoomLogic: Sendable {
 }
 
 /// The time of a decision and the position of the first event that it would cause.
-package struct Moment: Sendable, Equatable {
-  package let now: Timestamp
-  package let sequence: SequenceNumber
+public struct Moment: Sendable, Equatable {
+  public let now: Timestamp
+  public let sequence: SequenceNumber
 
-  package init(now: Timestamp, sequence: SequenceNumber) {
+  public init(now: Timestamp, sequence: SequenceNumber) {
     self.now = now
     self.sequence = sequence
   }
 }
 
 /// A request to change a room.
-package protocol RoomCommand: Sendable {
+public protocol RoomCommand: Sendable {
   /// Feeds whatever tells this command from another one; a retry of the same command feeds the same.
   func fingerprint(into hasher: inout StableHasher)
 }
 
 /// Why a room refused a command. It changed nothing.
-package protocol RoomRejection: Error, Equatable {
+public protocol RoomRejection: Error, Equatable {
   /// A stable word for programs: `item_not_found`.
   var code: String { get }
   /// A sentence for people, which names the field and the rule.
@@ -71,48 +71,48 @@ package protocol RoomRejection: Error, Equatable {
 }
 
 /// A value that the journal and the snapshots hold, as JSON text that later versions must still be able to read.
-package protocol Storable: Sendable {
+public protocol Storable: Sendable {
   func write(to writer: inout JSONWriter)
   static func read(from reader: inout JSONReader) throws(JSONError) -> Self
 }
 
 /// An event where the journal has it: what happened, at which position, when, and because of which operation.
-package struct Recorded<Event: Sendable>: Sendable {
-  package let sequence: SequenceNumber
-  package let at: Timestamp
+public struct Recorded<Event: Sendable>: Sendable {
+  public let sequence: SequenceNumber
+  public let at: Timestamp
   /// Nil for what the room's own timer caused.
-  package let cause: Cause?
-  package let event: Event
+  public let cause: Cause?
+  public let event: Event
 
-  package init(sequence: SequenceNumber, at: Timestamp, cause: Cause?, event: Event) {
+  public init(sequence: SequenceNumber, at: Timestamp, cause: Cause?, event: Event) {
     self.sequence = sequence
     self.at = at
     self.cause = cause
     self.event = event
   }
 
-  package var participant: ParticipantID? { cause?.operation.participant }
+  public var participant: ParticipantID? { cause?.operation.participant }
 }
 
 /// The operation behind an event, with the fingerprint that tells its retry from an impostor.
-package struct Cause: Sendable, Hashable {
-  package let operation: OperationID
-  package let fingerprint: UInt64
+public struct Cause: Sendable, Hashable {
+  public let operation: OperationID
+  public let fingerprint: UInt64
 
-  package init(operation: OperationID, fingerprint: UInt64) {
+  public init(operation: OperationID, fingerprint: UInt64) {
     self.operation = operation
     self.fingerprint = fingerprint
   }
 }
 
 /// A command under its name, as it travels to the room.
-package struct Operation<Command: RoomCommand>: Sendable {
-  package let id: OperationID
+public struct Operation<Command: RoomCommand>: Sendable {
+  public let id: OperationID
   /// The last position that the sender had seen when it first sent this operation.
-  package let after: SequenceNumber
-  package let command: Command
+  public let after: SequenceNumber
+  public let command: Command
 
-  package init(id: OperationID, after: SequenceNumber, command: Command) {
+  public init(id: OperationID, after: SequenceNumber, command: Command) {
     self.id = id
     self.after = after
     self.command = command

@@ -1,11 +1,11 @@
-package import JSONText
+public import JSONText
 
 /// One room as a value: its state, its position, its clock and the operations it remembers.
 ///
 /// The actor around it decides and applies a turn's operations on it, and rolls it back where the journal did not take
 /// them.
-package struct RoomMachine<Logic: RoomLogic>: Sendable {
-  package enum Verdict: Sendable {
+public struct RoomMachine<Logic: RoomLogic>: Sendable {
+  public enum Verdict: Sendable {
     /// To be applied, one after the other.
     case accepted([Recorded<Logic.Event>])
     /// Accepted before, or accepted without effect: the answer is this position.
@@ -13,22 +13,22 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
     case rejected(Refusal<Logic.Rejection>)
   }
 
-  package let room: RoomID
-  package private(set) var state: Logic.State
+  public let room: RoomID
+  public private(set) var state: Logic.State
   /// The position of the last event.
-  package private(set) var head: SequenceNumber
+  public private(set) var head: SequenceNumber
   /// The time of the last event; a decision is never made at an earlier one.
-  package private(set) var clock: Timestamp
+  public private(set) var clock: Timestamp
   private var window: DedupWindow
 
   /// Where a machine stood before a turn.
-  package struct Checkpoint: Sendable {
-    package let state: Logic.State
-    package let head: SequenceNumber
-    package let clock: Timestamp
+  public struct Checkpoint: Sendable {
+    public let state: Logic.State
+    public let head: SequenceNumber
+    public let clock: Timestamp
   }
 
-  package init(room: RoomID, windowCapacity: Int = DedupWindow.defaultCapacity) {
+  public init(room: RoomID, windowCapacity: Int = DedupWindow.defaultCapacity) {
     self.room = room
     state = Logic.initialState(of: room)
     head = .zero
@@ -37,7 +37,7 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
   }
 
   /// Decides an operation against the present state and changes nothing.
-  package func decide(
+  public func decide(
     _ operation: Operation<Logic.Command>, context: Logic.Context, now: Timestamp
   ) -> Verdict {
     let cause = Cause(operation: operation.id, fingerprint: operation.fingerprint)
@@ -58,7 +58,7 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
   }
 
   /// What the room's timer causes; empty if its time has not come.
-  package func decideTimer(now: Timestamp) -> [Recorded<Logic.Event>] {
+  public func decideTimer(now: Timestamp) -> [Recorded<Logic.Event>] {
     let moment = Moment(now: max(now, clock), sequence: head.next)
     return records(of: Logic.timerEvents(state, at: moment), because: nil, at: moment)
   }
@@ -70,7 +70,7 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
   }
 
   /// Applies the next event, whether just decided or read from the journal.
-  package mutating func apply(_ record: Recorded<Logic.Event>) {
+  public mutating func apply(_ record: Recorded<Logic.Event>) {
     precondition(record.sequence == head.next, "room \(room) at \(head) was given the event \(record.sequence)")
     Logic.evolve(&state, applying: record)
     head = record.sequence
@@ -78,10 +78,10 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
     if let cause = record.cause { window.record(cause, at: record.sequence) }
   }
 
-  package var checkpoint: Checkpoint { Checkpoint(state: state, head: head, clock: clock) }
+  public var checkpoint: Checkpoint { Checkpoint(state: state, head: head, clock: clock) }
 
   /// The events since the checkpoint came to nothing: they never happened.
-  package mutating func rollBack(to checkpoint: Checkpoint) {
+  public mutating func rollBack(to checkpoint: Checkpoint) {
     state = checkpoint.state
     head = checkpoint.head
     clock = checkpoint.clock
@@ -89,18 +89,18 @@ package struct RoomMachine<Logic: RoomLogic>: Sendable {
   }
 
   /// The events so far are final; operations that are too old may be forgotten.
-  package mutating func settle() { window.trim() }
+  public mutating func settle() { window.trim() }
 }
 
 /// Why an operation was not applied.
-package enum Refusal<Rejection: RoomRejection>: Error, Equatable {
+public enum Refusal<Rejection: RoomRejection>: Error, Equatable {
   case operationConflict
   case operationExpired
   /// The connection acts for another participant.
   case identityMismatch
   case logic(Rejection)
 
-  package var code: String {
+  public var code: String {
     switch self {
     case .operationConflict: "operation_conflict"
     case .operationExpired: "operation_expired"
@@ -109,7 +109,7 @@ package enum Refusal<Rejection: RoomRejection>: Error, Equatable {
     }
   }
 
-  package var message: String {
+  public var message: String {
     switch self {
     case .operationConflict: "opId was used before for another operation"
     case .operationExpired: "the operation is too old to tell whether it was applied; read the state and decide anew"
@@ -123,7 +123,7 @@ package enum Refusal<Rejection: RoomRejection>: Error, Equatable {
 
 extension RoomMachine {
   /// The whole machine as JSON text.
-  package func snapshot() -> [UInt8] {
+  public func snapshot() -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
     writer.field("seq", head.number)
@@ -136,7 +136,7 @@ extension RoomMachine {
   }
 
   /// Restores a machine from what `snapshot()` gave.
-  package init(
+  public init(
     room: RoomID, snapshot: [UInt8], windowCapacity: Int = DedupWindow.defaultCapacity
   ) throws(JSONError) {
     self.init(room: room, windowCapacity: windowCapacity)
@@ -166,8 +166,8 @@ extension RoomMachine {
 
 /// The JSON text of the events that one commit adds to one room:
 /// `[{"at":…,"participant":"…","operation":"…","fingerprint":"…","event":{…}},…]`. Positions are those of the commit.
-package enum JournalText {
-  package static func write<Event: Storable>(_ records: [Recorded<Event>]) -> [UInt8] {
+public enum JournalText {
+  public static func write<Event: Storable>(_ records: [Recorded<Event>]) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginArray()
     for record in records {
@@ -185,7 +185,7 @@ package enum JournalText {
     return writer.bytes
   }
 
-  package static func read<Event: Storable>(
+  public static func read<Event: Storable>(
     _ text: [UInt8], from first: SequenceNumber
   ) throws(JSONError) -> [Recorded<Event>] {
     var records: [Recorded<Event>] = []

@@ -1,7 +1,7 @@
 /// What a room says to its clients, as finished message texts. The room itself knows no message.
 ///
 /// Every text is encoded once, however many sockets it goes to.
-package protocol RoomVoice: Sendable {
+public protocol RoomVoice: Sendable {
   associatedtype Logic: RoomLogic
 
   /// What an event is called out as; nil if the dialect is silent about it.
@@ -37,32 +37,32 @@ package protocol RoomVoice: Sendable {
 }
 
 /// Why an operation was not applied, in the words of the wire.
-package struct RefusalNotice: Error, Sendable, Equatable {
-  package let code: String
-  package let message: String
+public struct RefusalNotice: Error, Sendable, Equatable {
+  public let code: String
+  public let message: String
   /// Whether the same operation may succeed when sent again under the same `opId`.
-  package let isRetryable: Bool
-  package let operation: String?
+  public let isRetryable: Bool
+  public let operation: String?
 
-  package init(code: String, message: String, isRetryable: Bool = false, operation: String? = nil) {
+  public init(code: String, message: String, isRetryable: Bool = false, operation: String? = nil) {
     self.code = code
     self.message = message
     self.isRetryable = isRetryable
     self.operation = operation
   }
 
-  package func naming(_ operation: String?) -> RefusalNotice {
+  public func naming(_ operation: String?) -> RefusalNotice {
     RefusalNotice(code: code, message: message, isRetryable: isRetryable, operation: operation)
   }
 
-  package static let overloaded = RefusalNotice(
+  public static let overloaded = RefusalNotice(
     code: "overloaded", message: "the room has too many operations waiting; try again", isRetryable: true)
-  package static let storeUnavailable = RefusalNotice(
+  public static let storeUnavailable = RefusalNotice(
     code: "store_unavailable", message: "the operation could not be saved and was not applied; try again",
     isRetryable: true)
-  package static let unstorable = RefusalNotice(
+  public static let unstorable = RefusalNotice(
     code: "unstorable", message: "the store cannot take this operation; it was not applied")
-  package static let outcomeUnknown = RefusalNotice(
+  public static let outcomeUnknown = RefusalNotice(
     code: "outcome_unknown", message: "whether the operation was saved is not known; send it again under the same opId",
     isRetryable: true)
 }

@@ -3,7 +3,7 @@
 /// Swift's own `Hasher` is seeded anew in each process, so nothing that is stored or sent may depend on it. This one
 /// gives the same answer everywhere and for ever: slots and the fingerprints of operations are made with it.
 /// Source: the xxHash fast digest algorithm, specification 0.1.1, section "XXH64".
-package struct StableHasher {
+public struct StableHasher {
   private static let prime1: UInt64 = 0x9E37_79B1_85EB_CA87
   private static let prime2: UInt64 = 0xC2B2_AE3D_27D4_EB4F
   private static let prime3: UInt64 = 0x1656_67B1_9E37_79F9
@@ -16,12 +16,12 @@ package struct StableHasher {
   private var pendingCount = 0
   private var totalCount: UInt64 = 0
 
-  package init(seed: UInt64 = 0) {
+  public init(seed: UInt64 = 0) {
     self.seed = seed
     lanes = (seed &+ Self.prime1 &+ Self.prime2, seed &+ Self.prime2, seed, seed &- Self.prime1)
   }
 
-  package mutating func combine(_ bytes: UnsafeRawBufferPointer) {
+  public mutating func combine(_ bytes: UnsafeRawBufferPointer) {
     totalCount &+= UInt64(bytes.count)
     var rest = bytes[...]
     if pendingCount > 0 {
@@ -43,22 +43,22 @@ package struct StableHasher {
     store(rest)
   }
 
-  package mutating func combine(bytesOf string: String) {
+  public mutating func combine(bytesOf string: String) {
     var string = string
     string.withUTF8 { combine(UnsafeRawBufferPointer($0)) }
   }
 
   /// A string with its length in front, so that neighbouring fields cannot run into one another.
-  package mutating func combine(_ string: String) {
+  public mutating func combine(_ string: String) {
     combine(Int64(string.utf8.count))
     combine(bytesOf: string)
   }
 
-  package mutating func combine(_ number: Int64) {
+  public mutating func combine(_ number: Int64) {
     withUnsafeBytes(of: number.littleEndian) { combine($0) }
   }
 
-  package func finish() -> UInt64 {
+  public func finish() -> UInt64 {
     var hash: UInt64
     if totalCount >= 32 {
       hash =

@@ -1,20 +1,20 @@
-package import JSONText
+public import JSONText
 
 extension JSONWriter {
-  package mutating func field(_ key: StaticString, _ value: some Storable) {
+  public mutating func field(_ key: StaticString, _ value: some Storable) {
     self.key(key)
     value.write(to: &self)
   }
 }
 
 extension Array: Storable where Element: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginArray()
     for value in self { value.write(to: &writer) }
     writer.endArray()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> [Element] {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> [Element] {
     var values: [Element] = []
     try reader.beginArray()
     while try reader.nextElement() { values.append(try Element.read(from: &reader)) }

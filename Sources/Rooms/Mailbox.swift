@@ -138,7 +138,7 @@ extension Mailbox.Mail {
 }
 
 /// What a room answers to a single question for its state.
-package enum RoomReading: Sendable, Equatable {
+public enum RoomReading: Sendable, Equatable {
   case state([UInt8])
   /// Nothing has ever happened there.
   case empty

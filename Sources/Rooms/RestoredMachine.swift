@@ -1,10 +1,10 @@
 import JSONText
-package import RoomCore
-package import Store
+public import RoomCore
+public import Store
 
 extension RoomMachine {
   /// The machine as the store has it: its snapshot, and the journal beyond it applied.
-  package init(room: RoomID, stored: StoredRoom, windowCapacity: Int) throws(RoomFault) {
+  public init(room: RoomID, stored: StoredRoom, windowCapacity: Int) throws(RoomFault) {
     self.init(room: room, windowCapacity: windowCapacity)
     if let snapshot = stored.snapshot {
       self = try RoomFault.reading { () throws(JSONError) in

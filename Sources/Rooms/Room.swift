@@ -1,8 +1,8 @@
 import JSONText
 import Logging
 import Metrics
-package import RoomCore
-package import Store
+public import RoomCore
+public import Store
 
 /// A room that is in memory: the only writer of its journal, and the only one who knows its state.
 ///
@@ -13,15 +13,15 @@ package import Store
 /// what is on disk, and the turn is decided once more without changing anything.
 ///
 /// The actor is pinned to a lane, in the product an event loop; its turns then cost what plain calls cost.
-package actor Room<Voice: RoomVoice> {
-  package typealias Logic = Voice.Logic
+public actor Room<Voice: RoomVoice> {
+  public typealias Logic = Voice.Logic
   typealias Machine = RoomMachine<Logic>
   typealias Mail = Mailbox<Logic.Command>.Mail
 
-  nonisolated package let id: RoomID
+  nonisolated public let id: RoomID
   nonisolated let mailbox: Mailbox<Logic.Command>
   nonisolated private let executor: UnownedSerialExecutor
-  nonisolated package var unownedExecutor: UnownedSerialExecutor { executor }
+  nonisolated public var unownedExecutor: UnownedSerialExecutor { executor }
 
   private let slot: Slot
   let epoch: Epoch
@@ -52,7 +52,7 @@ package actor Room<Voice: RoomVoice> {
     guard var machine = await loadOrEnd() else { return }
     while true {
       var mails = await mailbox.take(limit: environment.settings.turnLimit)
-      if mails.contains(where: \.isDeposition) {
+      if mails.contains(where: { $0.isDeposition }) {
         mailbox.putBack(mails)
         return end(.moved)
       }
@@ -323,11 +323,11 @@ package actor Room<Voice: RoomVoice> {
 }
 
 /// Why a room cannot be served.
-package enum RoomFault: Error {
+public enum RoomFault: Error {
   case store(StoreError)
   case unreadable(String)
 
-  package var message: String {
+  public var message: String {
     switch self {
     case .store(let error): error.message
     case .unreadable(let reason): "what the store has of the room cannot be read: \(reason)"

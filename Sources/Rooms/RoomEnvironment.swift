@@ -1,16 +1,16 @@
 import Logging
 import Metrics
-package import RoomCore
-package import Store
+public import RoomCore
+public import Store
 
 /// A serial executor that rooms are pinned to: in the product an event loop, in a simulation its scheduler.
 ///
 /// It is the rooms' task executor as well. A continuation resumes its task wherever the task prefers to run and only then
 /// goes to its actor; without a preference that is the common pool, and each turn would wake two threads more.
-package protocol RoomLane: SerialExecutor, TaskExecutor, CompletionLane {}
+public protocol RoomLane: SerialExecutor, TaskExecutor, CompletionLane {}
 
 extension RoomLane {
-  package func enqueue(_ job: consuming ExecutorJob) {
+  public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     // One thread at a time runs what is posted, so that each job may say that it runs on the lane as an actor's executor.
     post {
@@ -18,12 +18,12 @@ extension RoomLane {
     }
   }
 
-  package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
-  package func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
+  public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+  public func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
 }
 
 /// Where the time comes from.
-package protocol TimeSource: Sendable {
+public protocol TimeSource: Sendable {
   func now() -> Timestamp
 }
 
@@ -43,12 +43,12 @@ struct RoomEnvironment<Voice: RoomVoice>: Sendable {
 }
 
 /// What rooms count.
-package struct RoomMetrics: Sendable {
+public struct RoomMetrics: Sendable {
   let loads = Counter(label: "stonepot_room_loads_total")
   let events = Counter(label: "stonepot_room_events_total")
   let refusals = Counter(label: "stonepot_operations_refused_total")
   let overloads = Counter(label: "stonepot_operations_overloaded_total")
   let snapshots = Counter(label: "stonepot_snapshots_total")
 
-  package init() {}
+  public init() {}
 }

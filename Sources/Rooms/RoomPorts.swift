@@ -1,16 +1,16 @@
-package import RoomCore
+public import RoomCore
 
 /// One client connection, numbered by the process that holds its socket; no number is used twice.
-package struct SessionNumber: Hashable, Sendable, CustomStringConvertible {
-  package let number: UInt64
+public struct SessionNumber: Hashable, Sendable, CustomStringConvertible {
+  public let number: UInt64
 
-  package init(_ number: UInt64) { self.number = number }
+  public init(_ number: UInt64) { self.number = number }
 
-  package var description: String { "session \(number)" }
+  public var description: String { "session \(number)" }
 }
 
 /// What a connection asks of its room. The requests of one session arrive in the order in which they were made.
-package enum RoomRequest<Command: RoomCommand>: Sendable {
+public enum RoomRequest<Command: RoomCommand>: Sendable {
   case open(SessionOpening)
   /// - Parameter opId: the operation's name if the client gave it one, and so expects an answer under it.
   case operation(Operation<Command>, session: SessionNumber, opId: String?)
@@ -21,15 +21,15 @@ package enum RoomRequest<Command: RoomCommand>: Sendable {
   case close(SessionNumber)
 }
 
-package struct SessionOpening: Sendable {
-  package let session: SessionNumber
+public struct SessionOpening: Sendable {
+  public let session: SessionNumber
   /// Whom the session acts for, if its token says so; else it becomes whoever its first accepted operation names.
-  package let participant: ParticipantID?
-  package let dialect: Dialect
+  public let participant: ParticipantID?
+  public let dialect: Dialect
   /// The last position that the client has seen, if it wants to go on from there.
-  package let since: SequenceNumber?
+  public let since: SequenceNumber?
 
-  package init(session: SessionNumber, participant: ParticipantID?, dialect: Dialect, since: SequenceNumber?) {
+  public init(session: SessionNumber, participant: ParticipantID?, dialect: Dialect, since: SequenceNumber?) {
     self.session = session
     self.participant = participant
     self.dialect = dialect
@@ -38,8 +38,8 @@ package struct SessionOpening: Sendable {
 }
 
 /// What a room has to say at once, in order. All of it was durable before it left the room.
-package struct RoomOutput: Sendable {
-  package enum Item: Sendable {
+public struct RoomOutput: Sendable {
+  public enum Item: Sendable {
     /// To every live session of its dialect.
     case broadcast(at: SequenceNumber, full: [UInt8]?, delta: [UInt8]?)
     /// To every live session of the delta dialect; kept nowhere.
@@ -55,17 +55,17 @@ package struct RoomOutput: Sendable {
     case ended(RoomEnding)
   }
 
-  package let epoch: Epoch
-  package let items: [Item]
+  public let epoch: Epoch
+  public let items: [Item]
 
-  package init(epoch: Epoch, items: [Item]) {
+  public init(epoch: Epoch, items: [Item]) {
     self.epoch = epoch
     self.items = items
   }
 }
 
 /// Why a room stopped serving.
-package enum RoomEnding: Sendable, Equatable {
+public enum RoomEnding: Sendable, Equatable {
   /// The node stops, or another one owns the slot.
   case moved
   /// The room cannot be read from the store.
@@ -73,13 +73,13 @@ package enum RoomEnding: Sendable, Equatable {
 }
 
 /// Where a room's output goes: one for each gateway that has sessions in it.
-package protocol RoomSubscriber: AnyObject, Sendable {
+public protocol RoomSubscriber: AnyObject, Sendable {
   /// Called on the room's lane; must not block.
   func deliver(_ output: RoomOutput)
 }
 
 /// Whether a request was taken.
-package enum Admission: Sendable, Equatable {
+public enum Admission: Sendable, Equatable {
   case taken
   /// Too much is waiting.
   case full

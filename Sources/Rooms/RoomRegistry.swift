@@ -1,14 +1,14 @@
-package import Logging
+public import Logging
 import Metrics
-package import RoomCore
-package import Store
+public import RoomCore
+public import Store
 import Synchronization
 
 /// The rooms of this node: makes one when it is asked for, and forgets it when it has left memory.
 ///
 /// A room that nobody asks for costs nothing but its rows in the store.
-package final class RoomRegistry<Voice: RoomVoice>: Sendable {
-  package typealias Logic = Voice.Logic
+public final class RoomRegistry<Voice: RoomVoice>: Sendable {
+  public typealias Logic = Voice.Logic
 
   private struct Warm {
     let room: Room<Voice>
@@ -37,7 +37,7 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
   private let warmRooms = Gauge(label: "stonepot_rooms_warm")
 
   /// - Parameter context: what the tenant says now; asked at each decision.
-  package init(
+  public init(
     store: any RoomStore, voice: Voice, settings: RoomSettings, time: any TimeSource, lanes: [any RoomLane],
     ownership: SlotOwnership, logger: Logger, context: @escaping @Sendable () -> Logic.Context
   ) {
@@ -53,7 +53,7 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
   }
 
   /// Hands a request to its room, loading the room if need be. Requests of one session keep their order.
-  package func send(
+  public func send(
     _ request: RoomRequest<Logic.Command>, to id: RoomID, from subscriber: any RoomSubscriber
   ) -> Admission {
     switch offer(.request(request, from: subscriber), to: id) {
@@ -68,7 +68,7 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
   }
 
   /// The room's state, once, for whoever has no session in it.
-  package func read(_ id: RoomID) async -> RoomReading {
+  public func read(_ id: RoomID) async -> RoomReading {
     await withUnsafeContinuation { continuation in
       switch offer(.read { continuation.resume(returning: $0) }, to: id) {
       case .taken: break
@@ -77,7 +77,7 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
     }
   }
 
-  package var warmCount: Int { state.withLock { $0.warm.count } }
+  public var warmCount: Int { state.withLock { $0.warm.count } }
 
   private func offer(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
     guard mail.isWorthLoading else { return offerIfWarm(mail, to: id) }
@@ -140,7 +140,7 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
   }
 
   /// Lets every room finish what it has taken, save a snapshot and leave. Nothing is served afterwards.
-  package func stop() async {
+  public func stop() async {
     let (rooms, leaving) = state.withLock { state in
       state.isStopping = true
       return (Array(state.warm.values), Array(state.leaving.values))
@@ -155,7 +155,7 @@ package final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
 extension RoomRegistry {
   /// Wakes rooms whose timer is due, lets idle rooms go, and trims the journal, until the task is cancelled.
-  package func keepHouse(clock: some Clock<Duration>) async {
+  public func keepHouse(clock: some Clock<Duration>) async {
     var pass = 0
     let passesPerTrim = 60
     while !Task.isCancelled {
@@ -175,7 +175,7 @@ extension RoomRegistry {
   ///
   /// A room that cannot be loaded stays due, so the next look goes on behind the last one, and begins anew after the
   /// end.
-  package func wakeDueRooms() async {
+  public func wakeDueRooms() async {
     let limit = settings.timersPerLook
     do throws(StoreError) {
       let timers = try await store.dueTimers(
@@ -187,7 +187,7 @@ extension RoomRegistry {
     }
   }
 
-  package func letIdleRoomsGo() {
+  public func letIdleRoomsGo() {
     let now = time.now()
     let rooms = state.withLock { state in state.warm.values.map(\.room) }
     for room in rooms where room.mailbox.lastUsed.advanced(by: settings.idleBeforePassivation) <= now {

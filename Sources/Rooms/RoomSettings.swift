@@ -1,32 +1,32 @@
 /// How rooms are run. Every value has a bound for a reason; each comment says what moving it costs.
-package struct RoomSettings: Sendable {
+public struct RoomSettings: Sendable {
   /// Operations and relayed messages that may wait in a room's mailbox; one more is refused as `overloaded`. More
   /// absorbs longer stalls of the disk, at about 300 bytes each; fewer tells clients sooner.
-  package var mailboxCapacity = 1024
+  public var mailboxCapacity = 1024
   /// Requests that one turn takes from the mailbox and commits together. More amortizes the commit; fewer lets the
   /// first of them out sooner.
-  package var turnLimit = 128
+  public var turnLimit = 128
   /// Bytes that a turn says to everybody, or as states, after which it takes no further request. Many small changes of
   /// a large order would else be gigabytes at once, as each is told with the whole order. More amortizes the commit of
   /// such an order; as much as a socket may have waiting would make every client lag.
-  package var turnBytes = 128 << 10
+  public var turnBytes = 128 << 10
   /// Events of one operation that the full dialect is told one by one, each with the whole order; of more, it is told
   /// what has become of them all.
-  package var announcedSingly = 8
+  public var announcedSingly = 8
   /// Operations that a room remembers for its retries.
-  package var dedupCapacity = 512
+  public var dedupCapacity = 512
   /// Events after which a room saves a snapshot. More costs time when the room is loaded; fewer costs writes.
-  package var snapshotInterval = 256
+  public var snapshotInterval = 256
   /// Events that a client may be behind and still get one by one; beyond, it gets the state.
-  package var replayLimit = 1000
+  public var replayLimit = 1000
   /// How long a room without sessions stays in memory. Longer spares loads, shorter spares memory.
-  package var idleBeforePassivation: Duration = .seconds(60)
+  public var idleBeforePassivation: Duration = .seconds(60)
   /// How often due timers and idle rooms are looked for: the precision of deadlines.
-  package var housekeepingInterval: Duration = .seconds(1)
+  public var housekeepingInterval: Duration = .seconds(1)
   /// Rooms that one look for due timers wakes. More catches up sooner after a long stop; fewer loads rooms more evenly.
-  package var timersPerLook = 256
+  public var timersPerLook = 256
   /// How long the journal is kept behind its snapshot, for clients that resume. At least 24 h are promised.
-  package var journalRetention: Duration = .seconds(24 * 3600)
+  public var journalRetention: Duration = .seconds(24 * 3600)
 
-  package init() {}
+  public init() {}
 }

@@ -1,4 +1,4 @@
-package import RoomCore
+public import RoomCore
 
 /// Where rooms live when no process does: their journal, their snapshots, their timers, and who owns which slot.
 ///
@@ -10,7 +10,7 @@ package import RoomCore
 ///
 /// A write other than `commit` that throws `.unavailable` may have been done: whoever needs to know reads. Cancelling
 /// the calling task has no effect on a call.
-package protocol RoomStore: Sendable {
+public protocol RoomStore: Sendable {
   /// What the deployment says about itself, made with the store.
   var identity: StoreIdentity { get }
 
@@ -106,44 +106,44 @@ package protocol RoomStore: Sendable {
 }
 
 /// What tells one deployment's store from another's.
-package struct StoreIdentity: Sendable, Equatable {
-  package let cluster: String
+public struct StoreIdentity: Sendable, Equatable {
+  public let cluster: String
   /// Changes whenever the store's past does: a new store, or one restored from a backup. A client's `since` is good
   /// only within one history.
-  package let history: String
+  public let history: String
 
-  package init(cluster: String, history: String) {
+  public init(cluster: String, history: String) {
     self.cluster = cluster
     self.history = history
   }
 }
 
 /// One life of a node process: a restart gets a new one.
-package struct NodeID: Hashable, Sendable, CustomStringConvertible {
-  package let name: String
+public struct NodeID: Hashable, Sendable, CustomStringConvertible {
+  public let name: String
 
-  package init(_ name: String) { self.name = name }
+  public init(_ name: String) { self.name = name }
 
-  package var description: String { name }
+  public var description: String { name }
 }
 
-package struct SlotClaim: Sendable, Equatable {
-  package let slot: Slot
+public struct SlotClaim: Sendable, Equatable {
+  public let slot: Slot
   /// The epoch at which the claimant last saw the slot.
-  package let expected: Epoch
+  public let expected: Epoch
 
-  package init(slot: Slot, expected: Epoch) {
+  public init(slot: Slot, expected: Epoch) {
     self.slot = slot
     self.expected = expected
   }
 }
 
-package struct SlotRecord: Sendable, Equatable {
-  package let slot: Slot
-  package let epoch: Epoch
-  package let owner: NodeID?
+public struct SlotRecord: Sendable, Equatable {
+  public let slot: Slot
+  public let epoch: Epoch
+  public let owner: NodeID?
 
-  package init(slot: Slot, epoch: Epoch, owner: NodeID?) {
+  public init(slot: Slot, epoch: Epoch, owner: NodeID?) {
     self.slot = slot
     self.epoch = epoch
     self.owner = owner
@@ -151,20 +151,20 @@ package struct SlotRecord: Sendable, Equatable {
 }
 
 /// The events that one room adds at once.
-package struct RoomCommit: Sendable {
-  package let room: RoomID
-  package let slot: Slot
-  package let epoch: Epoch
+public struct RoomCommit: Sendable {
+  public let room: RoomID
+  public let slot: Slot
+  public let epoch: Epoch
   /// The position of the first event; the journal must end right before it.
-  package let first: SequenceNumber
-  package let count: Int
+  public let first: SequenceNumber
+  public let count: Int
   /// JSON text; the store does not look inside.
-  package let text: [UInt8]
-  package let at: Timestamp
-  package let timer: TimerChange
-  package let lane: any CompletionLane
+  public let text: [UInt8]
+  public let at: Timestamp
+  public let timer: TimerChange
+  public let lane: any CompletionLane
 
-  package init(
+  public init(
     room: RoomID, slot: Slot, epoch: Epoch, first: SequenceNumber, count: Int, text: [UInt8], at: Timestamp,
     timer: TimerChange, lane: any CompletionLane
   ) {
@@ -180,21 +180,21 @@ package struct RoomCommit: Sendable {
     self.lane = lane
   }
 
-  package var last: SequenceNumber { first.advanced(by: count - 1) }
+  public var last: SequenceNumber { first.advanced(by: count - 1) }
 }
 
-package enum TimerChange: Sendable, Equatable {
+public enum TimerChange: Sendable, Equatable {
   case keep
   case set(Timestamp)
   case clear
 }
 
 /// A room's timer, when it is due.
-package struct DueTimer: Sendable, Equatable {
-  package let room: RoomID
-  package let due: Timestamp
+public struct DueTimer: Sendable, Equatable {
+  public let room: RoomID
+  public let due: Timestamp
 
-  package init(room: RoomID, due: Timestamp) {
+  public init(room: RoomID, due: Timestamp) {
     self.room = room
     self.due = due
   }
@@ -203,11 +203,11 @@ package struct DueTimer: Sendable, Equatable {
 /// Where the outcomes of commits are delivered: an event loop, or any other serial executor.
 ///
 /// The store posts the outcomes of one transaction with a single call for each lane.
-package protocol CompletionLane: AnyObject, Sendable {
+public protocol CompletionLane: AnyObject, Sendable {
   func post(_ work: @escaping @Sendable () -> Void)
 }
 
-package enum CommitOutcome: Sendable, Equatable {
+public enum CommitOutcome: Sendable, Equatable {
   /// On disk.
   case committed
   /// The epoch is not the slot's present one: nothing was written.
@@ -221,14 +221,14 @@ package enum CommitOutcome: Sendable, Equatable {
   case unknown(StoreError)
 }
 
-package struct JournalRow: Sendable, Equatable {
-  package let first: SequenceNumber
-  package let count: Int
-  package let epoch: Epoch
-  package let at: Timestamp
-  package let text: [UInt8]
+public struct JournalRow: Sendable, Equatable {
+  public let first: SequenceNumber
+  public let count: Int
+  public let epoch: Epoch
+  public let at: Timestamp
+  public let text: [UInt8]
 
-  package init(first: SequenceNumber, count: Int, epoch: Epoch, at: Timestamp, text: [UInt8]) {
+  public init(first: SequenceNumber, count: Int, epoch: Epoch, at: Timestamp, text: [UInt8]) {
     self.first = first
     self.count = count
     self.epoch = epoch
@@ -236,43 +236,43 @@ package struct JournalRow: Sendable, Equatable {
     self.text = text
   }
 
-  package var last: SequenceNumber { first.advanced(by: count - 1) }
+  public var last: SequenceNumber { first.advanced(by: count - 1) }
 }
 
-package struct RoomSnapshot: Sendable, Equatable {
-  package let room: RoomID
+public struct RoomSnapshot: Sendable, Equatable {
+  public let room: RoomID
   /// The position of the last event that the snapshot contains.
-  package let sequence: SequenceNumber
-  package let text: [UInt8]
+  public let sequence: SequenceNumber
+  public let text: [UInt8]
 
-  package init(room: RoomID, sequence: SequenceNumber, text: [UInt8]) {
+  public init(room: RoomID, sequence: SequenceNumber, text: [UInt8]) {
     self.room = room
     self.sequence = sequence
     self.text = text
   }
 }
 
-package struct StoredRoom: Sendable, Equatable {
-  package let snapshot: RoomSnapshot?
+public struct StoredRoom: Sendable, Equatable {
+  public let snapshot: RoomSnapshot?
   /// In order; the first row may begin at or below the snapshot's position.
-  package let journal: [JournalRow]
-  package let timer: Timestamp?
+  public let journal: [JournalRow]
+  public let timer: Timestamp?
 
-  package init(snapshot: RoomSnapshot?, journal: [JournalRow], timer: Timestamp?) {
+  public init(snapshot: RoomSnapshot?, journal: [JournalRow], timer: Timestamp?) {
     self.snapshot = snapshot
     self.journal = journal
     self.timer = timer
   }
 }
 
-package struct RoomSummary: Sendable, Equatable {
-  package let room: RoomID
-  package let slot: Slot
-  package let head: SequenceNumber
-  package let snapshot: SequenceNumber?
-  package let updatedAt: Timestamp
+public struct RoomSummary: Sendable, Equatable {
+  public let room: RoomID
+  public let slot: Slot
+  public let head: SequenceNumber
+  public let snapshot: SequenceNumber?
+  public let updatedAt: Timestamp
 
-  package init(
+  public init(
     room: RoomID, slot: Slot, head: SequenceNumber, snapshot: SequenceNumber?, updatedAt: Timestamp
   ) {
     self.room = room
@@ -284,7 +284,7 @@ package struct RoomSummary: Sendable, Equatable {
 }
 
 /// Why a store did not do what it was asked.
-package enum StoreError: Error, Sendable, Equatable {
+public enum StoreError: Error, Sendable, Equatable {
   /// The engine cannot work now: disk full, file read-only, locked, connection refused. A later try may succeed.
   case unavailable(String)
   /// What the store holds is damaged.
@@ -293,7 +293,7 @@ package enum StoreError: Error, Sendable, Equatable {
   case refused(String)
   case closed
 
-  package var message: String {
+  public var message: String {
     switch self {
     case .unavailable(let reason): "the store is unavailable: \(reason)"
     case .corrupt(let reason): "the store is damaged: \(reason)"
@@ -303,7 +303,7 @@ package enum StoreError: Error, Sendable, Equatable {
   }
 
   /// Whether it is about what was to be stored, and not about the store's condition.
-  package var concernsContent: Bool {
+  public var concernsContent: Bool {
     switch self {
     case .refused, .corrupt: true
     case .unavailable, .closed: false

@@ -1,12 +1,12 @@
-package import RoomCore
+public import RoomCore
 
 extension StoredRoom {
   /// The position of the last event; that before the first one if there is none.
-  package var head: SequenceNumber { max(journal.last?.last ?? .zero, snapshot?.sequence ?? .zero) }
+  public var head: SequenceNumber { max(journal.last?.last ?? .zero, snapshot?.sequence ?? .zero) }
 
   /// What is wrong with a room's content, if anything: it must begin at the first event or at a snapshot, and go on
   /// without a gap or an overlap.
-  package var problem: String? {
+  public var problem: String? {
     guard snapshot != nil || !journal.isEmpty else { return "it has neither a snapshot nor a journal" }
     let start = snapshot?.sequence ?? .zero
     guard let first = journal.first else { return nil }
@@ -17,7 +17,7 @@ extension StoredRoom {
   }
 
   /// The first gap or overlap between rows that should follow one another.
-  package static func problem(in rows: [JournalRow]) -> String? {
+  public static func problem(in rows: [JournalRow]) -> String? {
     for (row, next) in zip(rows, rows.dropFirst()) where next.first != row.last.next {
       return "the journal goes from \(row.last) to \(next.first)"
     }

@@ -1,6 +1,6 @@
 import JSONText
-package import Ordering
-package import RoomCore
+public import Ordering
+public import RoomCore
 
 extension ServerMessage {
   /// What happened, with the whole order as it is after it: dialect `full`.
@@ -9,7 +9,7 @@ extension ServerMessage {
   /// `event`.
   /// - Parameter room: the state after the event.
   /// - Returns: nil if this dialect has nothing to say about it.
-  package static func full(
+  public static func full(
     _ record: Recorded<OrderEvent>, after room: OrderRoom, online: Set<ParticipantID>, history: String
   ) -> [UInt8]? {
     switch record.event {
@@ -94,7 +94,7 @@ extension ServerMessage {
   /// What happened and nothing else: dialect `delta`.
   ///
   /// Made of the journal's record alone, so that a replay gives the same bytes as the live message did.
-  package static func delta(_ record: Recorded<OrderEvent>, currency: Currency) -> [UInt8] {
+  public static func delta(_ record: Recorded<OrderEvent>, currency: Currency) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 512)
     writer.beginObject()
     writer.field("type", word: record.event.word)

@@ -1,24 +1,24 @@
 import JSONText
-package import Ordering
-package import RoomCore
+public import Ordering
+public import RoomCore
 
 /// What a client sends: `{type, participantId, participantName, timestamp, data, opId, after}`.
-package struct ClientMessage: Sendable, Equatable {
-  package enum Body: Sendable, Equatable {
+public struct ClientMessage: Sendable, Equatable {
+  public enum Body: Sendable, Equatable {
     /// To be decided by the room, and kept.
     case operation(OrderCommand)
     /// Shown to those who are there, and forgotten: whether the participant is speaking.
     case speaking(Bool)
   }
 
-  package let participant: ParticipantID
+  public let participant: ParticipantID
   /// The sender's name for the operation. Nil: the gateway gives it one.
-  package let opId: String?
+  public let opId: String?
   /// The last position that the sender had seen when it first sent this. Nil: the gateway knows.
-  package let after: SequenceNumber?
-  package let body: Body
+  public let after: SequenceNumber?
+  public let body: Body
 
-  package init(
+  public init(
     participant: ParticipantID, opId: String? = nil, after: SequenceNumber? = nil, body: Body
   ) {
     self.participant = participant
@@ -27,7 +27,7 @@ package struct ClientMessage: Sendable, Equatable {
     self.body = body
   }
 
-  package static func decode(_ text: [UInt8]) throws(WireError) -> ClientMessage {
+  public static func decode(_ text: [UInt8]) throws(WireError) -> ClientMessage {
     let result = text.withUnsafeBytes { text in
       Result { () throws(WireError) -> ClientMessage in try decode(text) }
     }
@@ -35,7 +35,7 @@ package struct ClientMessage: Sendable, Equatable {
   }
 
   /// - Throws: `invalid_json` if the text is no JSON, else what is wrong with the first field that is not right.
-  package static func decode(_ text: UnsafeRawBufferPointer) throws(WireError) -> ClientMessage {
+  public static func decode(_ text: UnsafeRawBufferPointer) throws(WireError) -> ClientMessage {
     var envelope = Envelope()
     do throws(WireError) {
       return try envelope.decode(text)

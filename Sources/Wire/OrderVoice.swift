@@ -1,16 +1,16 @@
-package import Ordering
-package import RoomCore
+public import Ordering
+public import RoomCore
 
 /// What the room of a collaborative order says.
-package struct OrderVoice: RoomVoice {
-  package typealias Logic = OrderLogic
+public struct OrderVoice: RoomVoice {
+  public typealias Logic = OrderLogic
 
   /// The store's history id, which clients give back with `since`.
   private let history: String
 
-  package init(history: String) { self.history = history }
+  public init(history: String) { self.history = history }
 
-  package func announcement(
+  public func announcement(
     of record: Recorded<OrderEvent>, state: OrderRoom, online: Set<ParticipantID>, in dialect: Dialect
   ) -> [UInt8]? {
     switch dialect {
@@ -19,7 +19,7 @@ package struct OrderVoice: RoomVoice {
     }
   }
 
-  package func sync(
+  public func sync(
     state: OrderRoom, head: SequenceNumber, online: Set<ParticipantID>, in dialect: Dialect, now: Timestamp
   ) -> [UInt8]? {
     // The original client takes a sync without an order for an order, and fails.
@@ -27,29 +27,29 @@ package struct OrderVoice: RoomVoice {
     return ServerMessage.sync(state, online: online, head: head, history: history, at: now)
   }
 
-  package func reading(
+  public func reading(
     state: OrderRoom, head: SequenceNumber, online: Set<ParticipantID>, now: Timestamp
   ) -> [UInt8]? {
     sync(state: state, head: head, online: online, in: .full, now: now)
   }
 
-  package func resumption(since: SequenceNumber, head: SequenceNumber, now: Timestamp) -> [UInt8] {
+  public func resumption(since: SequenceNumber, head: SequenceNumber, now: Timestamp) -> [UInt8] {
     ServerMessage.resumed(since: since, head: head, history: history, now: now)
   }
 
-  package func acknowledgement(of operation: String, at sequence: SequenceNumber, now: Timestamp) -> [UInt8] {
+  public func acknowledgement(of operation: String, at sequence: SequenceNumber, now: Timestamp) -> [UInt8] {
     ServerMessage.ack(opId: operation, at: sequence, now: now)
   }
 
-  package func refusal(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8] {
+  public func refusal(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8] {
     ServerMessage.error(refusal, now: now)
   }
 
-  package func presence(of participant: ParticipantID, isOnline: Bool, now: Timestamp) -> [UInt8] {
+  public func presence(of participant: ParticipantID, isOnline: Bool, now: Timestamp) -> [UInt8] {
     ServerMessage.presence(participant, isOnline: isOnline, now: now)
   }
 
-  package func asksForState(_ command: OrderCommand) -> Bool {
+  public func asksForState(_ command: OrderCommand) -> Bool {
     if case .join = command { true } else { false }
   }
 }

@@ -1,11 +1,11 @@
 import JSONText
-package import Ordering
-package import RoomCore
+public import Ordering
+public import RoomCore
 
 /// What the server sends, as JSON text without a line's end. Each message is encoded once and its bytes are shared.
-package enum ServerMessage {
+public enum ServerMessage {
   /// The whole order, or `"data":null` before there is one. In either dialect.
-  package static func sync(
+  public static func sync(
     _ room: OrderRoom, online: Set<ParticipantID>, head: SequenceNumber, history: String, at now: Timestamp
   ) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 4096)
@@ -25,7 +25,7 @@ package enum ServerMessage {
   }
 
   /// The operation is durable, and its last event, or whatever settled it, has this position.
-  package static func ack(opId: String, at sequence: SequenceNumber, now: Timestamp) -> [UInt8] {
+  public static func ack(opId: String, at sequence: SequenceNumber, now: Timestamp) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 128)
     writer.beginObject()
     writer.field("type", word: "ack")
@@ -37,7 +37,7 @@ package enum ServerMessage {
   }
 
   /// Something was refused and changed nothing.
-  package static func error(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8] {
+  public static func error(_ refusal: RefusalNotice, now: Timestamp) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 384)
     writer.beginObject()
     writer.field("type", word: "error")
@@ -55,7 +55,7 @@ package enum ServerMessage {
   }
 
   /// A participant's first connection opened, or their last one closed.
-  package static func presence(_ participant: ParticipantID, isOnline: Bool, now: Timestamp) -> [UInt8] {
+  public static func presence(_ participant: ParticipantID, isOnline: Bool, now: Timestamp) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 256)
     writer.beginObject()
     writer.field("type", word: "presence")
@@ -69,7 +69,7 @@ package enum ServerMessage {
     return writer.bytes
   }
 
-  package static func speaking(_ participant: ParticipantID, isSpeaking: Bool, now: Timestamp) -> [UInt8] {
+  public static func speaking(_ participant: ParticipantID, isSpeaking: Bool, now: Timestamp) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 256)
     writer.beginObject()
     writer.field("type", word: "speaking")
@@ -84,7 +84,7 @@ package enum ServerMessage {
   }
 
   /// All that happened after `since`, up to `head`, follows; then it is live.
-  package static func resumed(
+  public static func resumed(
     since: SequenceNumber, head: SequenceNumber, history: String, now: Timestamp
   ) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 192)

@@ -1,9 +1,9 @@
-package import JSONText
-package import RoomCore
+public import JSONText
+public import RoomCore
 
 /// Why a client's message was not understood. It reached no room and changed nothing.
-package struct WireError: Error, Equatable {
-  package enum Code: String, Sendable {
+public struct WireError: Error, Equatable {
+  public enum Code: String, Sendable {
     case invalidJSON = "invalid_json"
     case invalidMessage = "invalid_message"
     case unknownType = "unknown_type"
@@ -17,19 +17,19 @@ package struct WireError: Error, Equatable {
     case invalidDeadline = "invalid_deadline"
   }
 
-  package let code: Code
+  public let code: Code
   /// A sentence for people, which names the field and the rule.
-  package let message: String
+  public let message: String
   /// The name of the operation, if it could be read.
-  package let opId: String?
+  public let opId: String?
 
-  package init(_ code: Code, _ message: String, opId: String? = nil) {
+  public init(_ code: Code, _ message: String, opId: String? = nil) {
     self.code = code
     self.message = message
     self.opId = opId
   }
 
-  package init(_ error: JSONError) {
+  public init(_ error: JSONError) {
     self.init(.invalidJSON, "the message is no valid JSON: \(error.reason) at byte \(error.offset)")
   }
 
@@ -46,7 +46,7 @@ package struct WireError: Error, Equatable {
 }
 
 extension RefusalNotice {
-  package init(_ error: WireError) {
+  public init(_ error: WireError) {
     self.init(code: error.code.rawValue, message: error.message, operation: error.opId)
   }
 }

@@ -1,7 +1,7 @@
-package import RoomCore
+public import RoomCore
 
 extension OrderLogic {
-  package static func evolve(_ state: inout OrderRoom, applying record: Recorded<OrderEvent>) {
+  public static func evolve(_ state: inout OrderRoom, applying record: Recorded<OrderEvent>) {
     if case .created(let creation) = record.event {
       if state.order == nil { state.order = CollaborativeOrder(creation, at: record.at) }
       return

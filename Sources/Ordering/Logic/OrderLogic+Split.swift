@@ -14,7 +14,7 @@ extension OrderLogic {
   ///
   /// Custom amounts may be left out and given later; until then, and whenever the order has changed so that they no
   /// longer add up, there are no shares and the order cannot be finalized.
-  package static func split(
+  public static func split(
     _ request: OrderCommand.SplitRequest, of order: CollaborativeOrder
   ) throws(OrderRejection) -> Split {
     switch request {

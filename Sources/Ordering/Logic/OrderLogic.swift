@@ -1,4 +1,4 @@
-package import RoomCore
+public import RoomCore
 
 /// The rules of a collaborative order.
 ///
@@ -10,10 +10,10 @@ package import RoomCore
 ///   are and strangers cannot join; participants may leave, say that they are ready, and the owner may do the rest.
 /// - An order whose deadline or idle limit has passed takes nothing more, even before its timer says so.
 /// - Every accepted command counts as activity, also one that changed nothing.
-package enum OrderLogic: RoomLogic {
-  package static func initialState(of room: RoomID) -> OrderRoom { OrderRoom(room: room) }
+public enum OrderLogic: RoomLogic {
+  public static func initialState(of room: RoomID) -> OrderRoom { OrderRoom(room: room) }
 
-  package static func decide(
+  public static func decide(
     _ command: OrderCommand, by participant: ParticipantID, state: OrderRoom, context: TenantContext,
     at moment: Moment
   ) throws(OrderRejection) -> [OrderEvent] {
@@ -52,22 +52,22 @@ package enum OrderLogic: RoomLogic {
     }
   }
 
-  package static func changesNothing(_ event: OrderEvent) -> Bool { event == .unchanged }
+  public static func changesNothing(_ event: OrderEvent) -> Bool { event == .unchanged }
 
-  package static func includes(_ participant: ParticipantID, in state: OrderRoom) -> Bool {
+  public static func includes(_ participant: ParticipantID, in state: OrderRoom) -> Bool {
     state.order?.participants.contains { $0.id == participant } ?? false
   }
 
-  package static func hasEnded(_ state: OrderRoom) -> Bool { state.order?.status.isTerminal ?? false }
+  public static func hasEnded(_ state: OrderRoom) -> Bool { state.order?.status.isTerminal ?? false }
 
   // MARK: - The timer
 
-  package static func timerDue(_ state: OrderRoom) -> Timestamp? {
+  public static func timerDue(_ state: OrderRoom) -> Timestamp? {
     guard let order = state.order, !order.status.isTerminal else { return nil }
     return order.expiresAt
   }
 
-  package static func timerEvents(_ state: OrderRoom, at moment: Moment) -> [OrderEvent] {
+  public static func timerEvents(_ state: OrderRoom, at moment: Moment) -> [OrderEvent] {
     guard let order = state.order, !order.status.isTerminal, let expiry = order.expiry(at: moment.now) else {
       return []
     }

@@ -1,10 +1,10 @@
-package import JSONText
-import RoomCore
+public import JSONText
+public import RoomCore
 
 /// `{"type":"item_added","item":{…},"index":0}` and so on, one type for each case.
 extension OrderEvent: Storable {
   /// What an event's `type` is, in the journal as in the messages of dialect `delta`.
-  package var word: StaticString {
+  public var word: StaticString {
     switch self {
     case .created: "order_created"
     case .participantJoined: "participant_joined"
@@ -29,7 +29,7 @@ extension OrderEvent: Storable {
     }
   }
 
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("type", word: word)
     switch self {
@@ -73,7 +73,7 @@ extension OrderEvent: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> OrderEvent {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> OrderEvent {
     var fields = Fields()
     try reader.beginObject()
     while let key = try reader.nextKey() { try fields.read(key, from: &reader) }

@@ -1,16 +1,16 @@
-package import JSONText
-import RoomCore
+public import JSONText
+public import RoomCore
 
 /// `{"room":"…","order":{…}}`; no `order` before somebody joins.
 extension OrderRoom: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("room", room.name)
     if let order { writer.field("order", order) }
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> OrderRoom {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> OrderRoom {
     var name: String?
     var order: CollaborativeOrder?
     try reader.beginObject()
@@ -30,7 +30,7 @@ extension OrderRoom: Storable {
 }
 
 extension CollaborativeOrder: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("tenant", tenant)
     writer.field("circle", circle)
@@ -62,7 +62,7 @@ extension CollaborativeOrder: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> CollaborativeOrder {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> CollaborativeOrder {
     var tenant: String?
     var circle: String?
     var currency: Currency?

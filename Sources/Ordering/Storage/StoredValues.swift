@@ -1,8 +1,8 @@
-package import JSONText
-import RoomCore
+public import JSONText
+public import RoomCore
 
 extension Participant: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("id", id)
     writer.field("name", name)
@@ -12,7 +12,7 @@ extension Participant: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> Participant {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> Participant {
     var id: ParticipantID?
     var name: String?
     var phoneEnding: String?
@@ -38,7 +38,7 @@ extension Participant: Storable {
 }
 
 extension OrderItem: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("id", id)
     writer.field("dishName", dishName)
@@ -52,7 +52,7 @@ extension OrderItem: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> OrderItem {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> OrderItem {
     var id: String?
     var dishName: String?
     var dishType: DishType?
@@ -91,14 +91,14 @@ extension OrderItem: Storable {
 }
 
 extension Charge: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("amountMinor", amount)
     writer.field("allocation", allocation.rawValue)
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> Charge {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> Charge {
     var amount: Money?
     var allocation: Allocation?
     try reader.beginObject()
@@ -116,7 +116,7 @@ extension Charge: Storable {
 }
 
 extension Charges: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("tax", tax)
     writer.field("delivery", delivery)
@@ -125,7 +125,7 @@ extension Charges: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> Charges {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> Charges {
     var charges = Charges()
     try reader.beginObject()
     while let key = try reader.nextKey() {
@@ -144,7 +144,7 @@ extension Charges: Storable {
 /// `{"type":"equal"}`, `{"type":"custom","amountsMinor":{"asha":29900}}`,
 /// `{"type":"percentage","basisPoints":{"asha":3333}}`, `{"type":"shares","weights":{"asha":2}}`.
 extension Split: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     switch self {
     case .equal: writer.field("type", word: "equal")
@@ -165,7 +165,7 @@ extension Split: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> Split {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> Split {
     var type: String?
     var amounts: [ParticipantID: Int64]?
     var points: [ParticipantID: Int64]?
@@ -214,7 +214,7 @@ extension Split: Storable {
 }
 
 extension Share: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("participant", participant)
     writer.field("name", name)
@@ -222,7 +222,7 @@ extension Share: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> Share {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> Share {
     var participant: ParticipantID?
     var name: String?
     var amount: Money?
@@ -243,7 +243,7 @@ extension Share: Storable {
 }
 
 extension OrderLimits: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("maxItems", maxItems)
     writer.field("maxParticipants", maxParticipants)
@@ -251,7 +251,7 @@ extension OrderLimits: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> OrderLimits {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> OrderLimits {
     var limits = OrderLimits()
     try reader.beginObject()
     while let key = try reader.nextKey() {
@@ -267,14 +267,14 @@ extension OrderLimits: Storable {
 }
 
 extension Currency: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.field("code", code)
     writer.field("minorDigits", minorDigits)
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> Currency {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> Currency {
     var code: String?
     var minorDigits: Int?
     try reader.beginObject()
@@ -294,7 +294,7 @@ extension Currency: Storable {
 /// `{"type":"added","itemID":"…"}`, `{"type":"removed","item":{…},"index":0}`,
 /// `{"type":"changed","before":{…},"after":{…}}`.
 extension ReversibleChange: Storable {
-  package func write(to writer: inout JSONWriter) {
+  public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     switch self {
     case .added(let itemID):
@@ -312,7 +312,7 @@ extension ReversibleChange: Storable {
     writer.endObject()
   }
 
-  package static func read(from reader: inout JSONReader) throws(JSONError) -> ReversibleChange {
+  public static func read(from reader: inout JSONReader) throws(JSONError) -> ReversibleChange {
     var type: String?
     var itemID: String?
     var item: OrderItem?

@@ -1,7 +1,7 @@
 /// How a SQLite store is opened.
-package struct SQLiteConfiguration: Sendable {
+public struct SQLiteConfiguration: Sendable {
   /// Who else may have the file open.
-  package enum Mode: Sendable {
+  public enum Mode: Sendable {
     /// This process alone writes: a second one that opens the file so, or shared, is refused.
     case exclusive
     /// One of several processes of a cluster on one machine.
@@ -14,46 +14,46 @@ package struct SQLiteConfiguration: Sendable {
     case readOnly
   }
 
-  package var path: String
+  public var path: String
   /// Must be what the file was made with.
-  package var cluster: String
+  public var cluster: String
   /// Used when the file is new: a random string, made by the caller.
-  package var history: String
-  package var mode: Mode
+  public var history: String
+  public var mode: Mode
 
   /// Most commits in one transaction, 1024 by default. More of them share an fsync; fewer wait less for one another.
-  package var groupRows = 1024
+  public var groupRows = 1024
   /// Most text in one transaction, 4 MiB by default; a commit larger than that goes alone.
-  package var groupBytes = 4 << 20
+  public var groupBytes = 4 << 20
   /// Most writes waiting for the writer, 65 536 by default; beyond that commits and whatever else holds text fail at
   /// once and may be retried. More absorbs longer stalls of the disk; fewer tells clients sooner.
-  package var queueRows = 65_536
+  public var queueRows = 65_536
   /// Most text waiting for the writer, 256 MiB by default; beyond it, the same.
-  package var queueBytes = 256 << 20
+  public var queueBytes = 256 << 20
   /// The largest text of one commit or snapshot, 64 MiB by default.
-  package var maxTextBytes: Int32 = 64 << 20
+  public var maxTextBytes: Int32 = 64 << 20
   /// How long to wait for another process's write lock, 5 s by default. Longer rides out a slow neighbour; shorter
   /// tells the clients of a frozen one sooner.
-  package var busyTimeout = Duration.seconds(5)
+  public var busyTimeout = Duration.seconds(5)
   /// Connections for reading, 4 by default; each costs up to 2 MiB of page cache.
-  package var readers = 4
+  public var readers = 4
   /// Most reads under way, those waiting for a connection included, 65 536 by default; beyond that they fail at once
   /// and may be retried. Each costs about 1 KiB while it waits.
-  package var readQueue = 65_536
+  public var readQueue = 65_536
   /// The same for reads of a journal alone, 1024 by default: rooms that are loaded must not wait for ever behind
   /// clients that catch up and can be given the state instead. More replays to more of them; fewer loads sooner.
-  package var journalReadQueue = 1024
+  public var journalReadQueue = 1024
 
   /// Stands in for COMMIT in tests: is given the real one and answers with SQLite's result code.
-  package var commitFault: (@Sendable (_ commit: () -> Int32) -> Int32)?
+  public var commitFault: (@Sendable (_ commit: () -> Int32) -> Int32)?
   /// Runs before each read, on the reader's queue, in tests.
-  package var beforeRead: (@Sendable () -> Void)?
+  public var beforeRead: (@Sendable () -> Void)?
   /// Runs on the writing connection whenever it was made, in tests.
-  package var setUpSQL: String?
+  public var setUpSQL: String?
   /// Steps of the schema beyond the released ones, in tests.
-  package var extraMigrations: [(number: Int, sql: String)] = []
+  public var extraMigrations: [(number: Int, sql: String)] = []
 
-  package init(path: String, cluster: String = "stonepot", history: String, mode: Mode = .exclusive) {
+  public init(path: String, cluster: String = "stonepot", history: String, mode: Mode = .exclusive) {
     self.path = path
     self.cluster = cluster
     self.history = history

@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import GRDB
-package import RoomCore
+public import RoomCore
 internal import Synchronization
 
 /// Rooms in one SQLite file: the embedded store of one machine, for one process or for several of a cluster.
@@ -10,8 +10,8 @@ internal import Synchronization
 ///
 /// Takes part in nothing but its file: `PATH`, `PATH-wal`, `PATH-shm` and the lock `PATH.lock`. It must lie on a local
 /// disk; the write-ahead log does not work over a network file system.
-package final class SQLiteStore: RoomStore {
-  package let identity: StoreIdentity
+public final class SQLiteStore: RoomStore {
+  public let identity: StoreIdentity
   private let access: Access
 
   private enum Access {
@@ -31,7 +31,7 @@ package final class SQLiteStore: RoomStore {
   /// Opens the file, and makes it if it is not there.
   ///
   /// - Throws: `.refused` if the file is another's: another process's, another cluster's, a newer program's.
-  package static func open(_ configuration: SQLiteConfiguration) async throws(StoreError) -> SQLiteStore {
+  public static func open(_ configuration: SQLiteConfiguration) async throws(StoreError) -> SQLiteStore {
     guard configuration.mode == .readOnly else {
       let (writer, identity) = try await SQLiteWriter.open(configuration).get()
       return SQLiteStore(identity: identity, access: .writer(writer))
@@ -53,7 +53,7 @@ package final class SQLiteStore: RoomStore {
     return SQLiteStore(identity: identity, access: .readOnly(ReadOnlyFile(pool, configuration)))
   }
 
-  package var statistics: StoreStatistics {
+  public var statistics: StoreStatistics {
     switch access {
     case .writer(let writer): writer.statistics
     case .readOnly: StoreStatistics()
@@ -61,11 +61,11 @@ package final class SQLiteStore: RoomStore {
   }
 
   /// A setting of the connection that writes, as SQLite gives it.
-  package func writerPragma(_ name: StaticString) async throws(StoreError) -> Int64 {
+  public func writerPragma(_ name: StaticString) async throws(StoreError) -> Int64 {
     try await write { try SQLiteFile.number("PRAGMA \(name)", on: $0.connection) }
   }
 
-  package func close() async {
+  public func close() async {
     switch access {
     case .writer(let writer):
       await writer.close()
@@ -81,17 +81,17 @@ package final class SQLiteStore: RoomStore {
 
   // MARK: Ownership
 
-  package func claim(_ claims: [SlotClaim], for node: NodeID) async throws(StoreError) -> [Slot: Epoch] {
+  public func claim(_ claims: [SlotClaim], for node: NodeID) async throws(StoreError) -> [Slot: Epoch] {
     try await write { try $0.claim(claims, for: node) }
   }
 
-  package func release(_ slots: [Slot: Epoch]) async throws(StoreError) {
+  public func release(_ slots: [Slot: Epoch]) async throws(StoreError) {
     try await write { session in
       for (slot, epoch) in slots { try session.release(slot, epoch) }
     }
   }
 
-  package func slots() async throws(StoreError) -> [SlotRecord] {
+  public func slots() async throws(StoreError) -> [SlotRecord] {
     try await read { database in
       let statement = try SQLiteStatement.cached("SELECT slot, epoch, owner FROM slots ORDER BY slot", on: database)
       defer { statement.reset() }
@@ -109,24 +109,24 @@ package final class SQLiteStore: RoomStore {
 
   // MARK: Rooms
 
-  package func commit(_ commit: RoomCommit, completion: @escaping @Sendable (CommitOutcome) -> Void) {
+  public func commit(_ commit: RoomCommit, completion: @escaping @Sendable (CommitOutcome) -> Void) {
     switch access {
     case .writer(let writer): writer.submit(commit, completion: completion)
     case .readOnly: commit.lane.post { completion(.failed(Self.readOnlyRefusal)) }
     }
   }
 
-  package func load(_ room: RoomID) async throws(StoreError) -> StoredRoom? {
+  public func load(_ room: RoomID) async throws(StoreError) -> StoredRoom? {
     try await read { try SQLiteReads.load(room, from: $0) }
   }
 
-  package func journal(
+  public func journal(
     of room: RoomID, after: SequenceNumber, through: SequenceNumber
   ) async throws(StoreError) -> [JournalRow]? {
     try await read(.journal) { try SQLiteReads.journal(of: room, after: after, through: through, from: $0) }
   }
 
-  package func saveSnapshot(
+  public func saveSnapshot(
     _ snapshot: RoomSnapshot, slot: Slot, epoch: Epoch
   ) async throws(StoreError) -> Bool {
     try await write(bytes: snapshot.text.count) { session in
@@ -142,7 +142,7 @@ package final class SQLiteStore: RoomStore {
     }
   }
 
-  package func trimJournal(
+  public func trimJournal(
     before time: Timestamp, in slots: [Slot: Epoch], limit: Int
   ) async throws(StoreError) -> Int {
     // Found by a reader, as the search may be long, and checked again by the writer.
@@ -169,13 +169,13 @@ package final class SQLiteStore: RoomStore {
 
   // MARK: Timers
 
-  package func dueTimers(
+  public func dueTimers(
     at now: Timestamp, in slots: [Slot: Epoch], after: DueTimer?, limit: Int
   ) async throws(StoreError) -> [DueTimer] {
     try await read { try SQLiteReads.dueTimers(at: now, in: slots, after: after, limit: limit, from: $0) }
   }
 
-  package func setTimer(
+  public func setTimer(
     _ due: Timestamp?, of room: RoomID, slot: Slot, epoch: Epoch
   ) async throws(StoreError) -> Bool {
     try await write { session in
@@ -188,11 +188,11 @@ package final class SQLiteStore: RoomStore {
 
   // MARK: Looking in
 
-  package func rooms(after: RoomID?, limit: Int) async throws(StoreError) -> [RoomSummary] {
+  public func rooms(after: RoomID?, limit: Int) async throws(StoreError) -> [RoomSummary] {
     try await read { try SQLiteReads.rooms(after: after, limit: limit, from: $0) }
   }
 
-  package func importRoom(
+  public func importRoom(
     _ room: RoomID, _ content: StoredRoom, timer: Timestamp?
   ) async throws(StoreError) {
     if let problem = content.problem {
@@ -209,7 +209,7 @@ package final class SQLiteStore: RoomStore {
     }
   }
 
-  package func checkHealth() async throws(StoreError) {
+  public func checkHealth() async throws(StoreError) {
     try await write { try $0.writeProbe() }
   }
 

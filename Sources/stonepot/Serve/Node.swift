@@ -35,8 +35,8 @@ struct Node {
       store: store, voice: OrderVoice(history: store.identity.history), settings: settings.rooms, time: time,
       lanes: lanes, ownership: ownership, logger: logger, context: { tenant })
     let gateway = try await Gateway(
-      settings: settings.gateway, link: LocalLink(to: registry), group: group, history: store.identity.history,
-      operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
+      settings: settings.gateway, link: OrderLink(rooms: LocalLink(to: registry)), group: group,
+      history: store.identity.history, operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
       isReady: { await isHealthy(store) })
 
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.

@@ -1,0 +1,19 @@
+import Link
+import Ordering
+import RoomCore
+import Rooms
+import Wire
+
+/// The link to the orders of this process.
+///
+/// It names the types that the rooms' code is generic over. Called from here, that code is compiled for them; called by
+/// way of a generic type's conformance it would look up each type while it runs.
+struct OrderLink: RoomLink {
+  let rooms: LocalLink<OrderVoice>
+
+  func send(_ request: RoomRequest<OrderCommand>, to room: RoomID, from subscriber: any RoomSubscriber) -> Admission {
+    rooms.send(request, to: room, from: subscriber)
+  }
+
+  func read(_ room: RoomID) async -> RoomReading { await rooms.read(room) }
+}
