@@ -45,7 +45,7 @@ setup:
 	@.ci/setup
 
 setup-test:
-	@.ci/setup strace python3
+	@.ci/setup strace python3 openssl curl
 
 setup-bench:
 	@.ci/setup python3 nodejs node-ws

@@ -1,3 +1,5 @@
+import CoreMetrics
+import Foundation
 import Hummingbird
 import HummingbirdCore
 package import Link
@@ -42,6 +44,7 @@ package struct Gateway: Sendable {
     self.settings = settings
     self.logger = logger
     self.group = group
+    if let certificate = settings.certificate { noteExpiry(of: certificate) }
   }
 
   /// Serves until the service group shuts down.
@@ -66,6 +69,25 @@ package struct Gateway: Sendable {
 
   /// Closes every WebSocket with 1012, so that its client comes back.
   package func closeSessions() { hub.closeAll() }
+
+  /// Serves new connections with what is in the certificate's files, if that is new and can be used. Blocks.
+  package func reloadCertificate() {
+    guard let certificate = settings.certificate else { return }
+    switch certificate.reload() {
+    case .unchanged: break
+    case .replaced:
+      hub.metrics.reloads.increment()
+      noteExpiry(of: certificate)
+    case .refused(let reason):
+      hub.metrics.failedReloads.increment()
+      logger.warning("the TLS certificate stays as it is: \(reason)")
+    }
+  }
+
+  private func noteExpiry(of certificate: ServerCertificate) {
+    hub.metrics.certificateExpires(at: certificate.expiry.timeIntervalSince1970)
+    logger.notice("TLS certificate in use until \(certificate.expiry.formatted(.iso8601))")
+  }
 
   private func scheduleSweeps() -> [RepeatedTask] {
     hub.loops.map { handle in

@@ -29,14 +29,16 @@ package struct GatewaySettings: Sendable {
   package var pongWithin: Duration = .seconds(20)
   /// How long the peer may take to answer a close.
   package var closeWithin: Duration = .seconds(5)
-  /// How long a new connection may take to send its first request's head.
+  /// How long a new connection may take to send its first request's head, the TLS handshake included.
   package var firstRequestWithin: Duration = .seconds(10)
-  /// How long an HTTP connection may lie idle.
+  /// How long an HTTP connection may lie idle, and how long one request over HTTP/2 may take.
   package var idleHTTP: Duration = .seconds(60)
   /// Origins that may open a WebSocket; empty: any. Requests without an `Origin` do not come from a browser.
   package var allowedOrigins: Set<String> = []
   /// Serves a plain echo beside the rooms, for conformance suites.
   package var servesEcho = false
+  /// What TLS is spoken with; nil: the port takes plain connections.
+  package var certificate: ServerCertificate?
   /// Checks tokens; nil: everybody is who they say they are.
   package var tokens: RoomTokens?
 

@@ -2,22 +2,29 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOHTTP2
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+import NIOHTTPTypesHTTP2
+import NIOSSL
+import NIOTLS
 import NIOWebSocket
 
-/// Sets up each connection: its first request decides whether it becomes a WebSocket or stays HTTP/1.1.
+/// Sets up each connection: the TLS handshake, if there is one, decides between HTTP/2 and HTTP/1.1; the first request of
+/// HTTP/1.1 decides whether it becomes a WebSocket.
 struct GatewayChannel: HTTPChannelHandler {
-  /// What the first request made of a connection.
+  /// What the handshake and the first request made of a connection.
   enum Use: Sendable {
     case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
+    /// Each stream runs by itself.
+    case http2
     /// Runs by itself, on its loop.
     case webSocket
   }
 
   struct Value: ServerChildChannelValue {
     let channel: any Channel
-    /// Known once the first request's head is there.
+    /// Known once the first request's head is there, or HTTP/2 has been agreed on.
     let use: EventLoopFuture<Use>
   }
 
@@ -31,22 +38,82 @@ struct GatewayChannel: HTTPChannelHandler {
         channel.close(promise: nil)
         throw ConnectionLimits.Exceeded()
       }
-      return Value(channel: channel, use: try installFirstRequestHandlers(on: channel, logger: logger))
+      let water = hub.settings.outboxBytes
+      try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .init(low: water / 4, high: water))
+      try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+      let connection = NewConnection(
+        channel: channel, firstRequestBy: .now() + TimeAmount(hub.settings.firstRequestWithin), logger: logger)
+      let use =
+        if let certificate = hub.settings.certificate {
+          try installTLSHandlers(on: connection, certificate: certificate)
+        } else {
+          try installFirstRequestHandlers(on: connection, isSecure: false)
+        }
+      return Value(channel: channel, use: use)
     }
   }
 
-  private func installFirstRequestHandlers(
-    on channel: any Channel, logger: Logger
+  /// A connection of which nothing is known yet. Handshake and first request share one deadline.
+  private struct NewConnection: Sendable {
+    let channel: any Channel
+    let firstRequestBy: NIODeadline
+    let logger: Logger
+
+    var pipeline: ChannelPipeline.SynchronousOperations { channel.pipeline.syncOperations }
+  }
+
+  private func installTLSHandlers(
+    on connection: NewConnection, certificate: ServerCertificate
   ) throws -> EventLoopFuture<Use> {
-    let pipeline = channel.pipeline.syncOperations
-    let water = hub.settings.outboxBytes
-    try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .init(low: water / 4, high: water))
-    try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+    let negotiation = NIOTypedApplicationProtocolNegotiationHandler<EventLoopFuture<Use>> { result, channel in
+      channel.eventLoop.makeCompletedFuture {
+        guard case .negotiated(ApplicationProtocol.http2) = result else {
+          return try installFirstRequestHandlers(on: connection, isSecure: true)
+        }
+        try installHTTP2Handlers(on: connection)
+        return channel.eventLoop.makeSucceededFuture(.http2)
+      }
+    }
+    try connection.pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))
+    try connection.pipeline.addHandler(HandshakeGuard(deadline: connection.firstRequestBy, metrics: hub.metrics))
+    try connection.pipeline.addHandler(negotiation)
+    return negotiation.protocolNegotiationResult.flatMap { $0 }
+  }
+
+  private func installHTTP2Handlers(on connection: NewConnection) throws {
+    let loop = connection.channel.eventLoop
+    let keeper = HTTP2Connection(
+      firstRequestBy: connection.firstRequestBy, idle: TimeAmount(hub.settings.idleHTTP))
+    let configuration = HTTP2Connection.configuration()
+    let handler = NIOHTTP2Handler(
+      mode: .server, eventLoop: loop, connectionConfiguration: configuration.connection,
+      streamConfiguration: configuration.stream, streamDelegate: keeper.streamDelegate(on: loop)
+    ) { stream in
+      stream.eventLoop.makeCompletedFuture { try serve(stream, logger: connection.logger) }
+    }
+    try connection.pipeline.addHandler(handler)
+    try connection.pipeline.addHandler(keeper)
+  }
+
+  /// Serves the one request of an HTTP/2 stream, which has as long for it as an HTTP/1.1 connection may lie idle.
+  ///
+  /// The task is started here: a stream that waited in a queue for somebody to serve it could be dropped with the queue.
+  private func serve(_ stream: any Channel, logger: Logger) throws {
+    try stream.pipeline.syncOperations.addHandler(HTTP2FramePayloadToHTTPServerCodec())
+    let asyncChannel = try NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>(wrappingChannelSynchronously: stream)
+    let timeout = stream.eventLoop.scheduleTask(in: TimeAmount(hub.settings.idleHTTP)) { stream.close(promise: nil) }
+    stream.closeFuture.whenComplete { _ in timeout.cancel() }
+    Task { await handleHTTP(asyncChannel: asyncChannel, logger: logger) }
+  }
+
+  private func installFirstRequestHandlers(
+    on connection: NewConnection, isSecure: Bool
+  ) throws -> EventLoopFuture<Use> {
+    let (channel, pipeline) = (connection.channel, connection.pipeline)
     let encoder = HTTPResponseEncoder()
     let decoder = ByteToMessageHandler(
       HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes), maximumBufferSize: Self.maxUnparsedBytes)
-    let gate = UpgradeGate(
-      admission: UpgradeAdmission(hub: hub), firstRequestWithin: TimeAmount(hub.settings.firstRequestWithin))
+    let gate = UpgradeGate(admission: UpgradeAdmission(hub: hub), firstRequestBy: connection.firstRequestBy)
     let boundGate = NIOLoopBound(gate, eventLoop: channel.eventLoop)
     let upgrader = RoomUpgrader(hub: hub, gate: boundGate)
     let upgradeHandler = NIOTypedHTTPServerUpgradeHandler<Use>(
@@ -54,7 +121,7 @@ struct GatewayChannel: HTTPChannelHandler {
       upgradeConfiguration: .init(
         upgraders: [upgrader],
         notUpgradingCompletionHandler: { channel in
-          channel.eventLoop.makeCompletedFuture { try installHTTPHandlers(on: channel, logger: logger) }
+          channel.eventLoop.makeCompletedFuture { try installHTTPHandlers(on: connection, isSecure: isSecure) }
         }))
     try pipeline.addHandlers([encoder, decoder, gate])
     try pipeline.addHandler(upgradeHandler)
@@ -65,13 +132,13 @@ struct GatewayChannel: HTTPChannelHandler {
   /// that it takes has 80 KiB.
   private static let maxUnparsedBytes = 128 * 1024
 
-  private func installHTTPHandlers(on channel: any Channel, logger: Logger) throws -> Use {
-    let pipeline = channel.pipeline.syncOperations
-    try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-    try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: hub.settings.idleHTTP, logger: logger))
+  private func installHTTPHandlers(on connection: NewConnection, isSecure: Bool) throws -> Use {
+    try connection.pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: isSecure))
+    try connection.pipeline.addHandler(
+      HTTPConnectionStateHandler(idleTimeout: hub.settings.idleHTTP, logger: connection.logger))
     return .http(
       try NIOAsyncChannel(
-        wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
+        wrappingChannelSynchronously: connection.channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
   }
 
   /// A WebSocket needs no task: its handlers do everything on its loop. One bad connection ends here and takes nothing
@@ -80,6 +147,12 @@ struct GatewayChannel: HTTPChannelHandler {
     do {
       switch try await value.use.get() {
       case .http(let asyncChannel): await handleHTTP(asyncChannel: asyncChannel, logger: logger)
+      case .http2:
+        try await withTaskCancellationHandler {
+          try await value.channel.closeFuture.get()
+        } onCancel: {
+          value.channel.close(promise: nil)
+        }
       case .webSocket: break
       }
     } catch {

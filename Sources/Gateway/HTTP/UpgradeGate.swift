@@ -23,20 +23,20 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
   }
 
   private let admission: UpgradeAdmission
-  private let firstRequestWithin: TimeAmount
+  private let firstRequestBy: NIODeadline
   private var phase = Phase.waiting
   private var timeout: Scheduled<Void>?
   /// What the upgrade leads to, once it has passed.
   private(set) var target: UpgradeTarget?
 
-  init(admission: UpgradeAdmission, firstRequestWithin: TimeAmount) {
+  init(admission: UpgradeAdmission, firstRequestBy: NIODeadline) {
     self.admission = admission
-    self.firstRequestWithin = firstRequestWithin
+    self.firstRequestBy = firstRequestBy
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
     let channel = context.channel
-    timeout = context.eventLoop.scheduleTask(in: firstRequestWithin) { channel.close(promise: nil) }
+    timeout = context.eventLoop.scheduleTask(deadline: firstRequestBy) { channel.close(promise: nil) }
   }
 
   func handlerRemoved(context: ChannelHandlerContext) { timeout?.cancel() }

@@ -11,4 +11,12 @@ struct GatewayMetrics: Sendable {
   let slowConsumers = Counter(label: "stonepot_slow_consumers_closed_total")
   let deadPeers = Counter(label: "stonepot_dead_peers_closed_total")
   let refusedConnections = Counter(label: "stonepot_connections_refused_total")
+  let failedHandshakes = Counter(label: "stonepot_tls_handshakes_failed_total")
+  let reloads = Counter(label: "stonepot_tls_reloads_total")
+  let failedReloads = Counter(label: "stonepot_tls_reloads_failed_total")
+
+  /// In seconds since 1970. There is none without a certificate: 0 would look like one that has ended.
+  func certificateExpires(at seconds: Double) {
+    Meter(label: "stonepot_tls_certificate_expiry_seconds").set(seconds)
+  }
 }

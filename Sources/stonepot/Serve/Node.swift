@@ -23,6 +23,8 @@ struct Node {
     MetricsSystem.bootstrap(metrics)
     logSettings()
 
+    var gatewaySettings = settings.gateway
+    gatewaySettings.certificate = try loadCertificate()
     let store = try await openStore()
     let ownership = SlotOwnership()
     ownership.gain(try await claimAllSlots(in: store))
@@ -35,18 +37,22 @@ struct Node {
       store: store, voice: OrderVoice(history: store.identity.history), settings: settings.rooms, time: time,
       lanes: lanes, ownership: ownership, logger: logger, context: { tenant })
     let gateway = try await Gateway(
-      settings: settings.gateway, link: OrderLink(rooms: LocalLink(to: registry)), group: group,
+      settings: gatewaySettings, link: OrderLink(rooms: LocalLink(to: registry)), group: group,
       history: store.identity.history, operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
       isReady: { await isHealthy(store) })
 
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
+    var running: [any Service] = [
+      GatewayService(gateway: gateway, logger: logger, settings: settings),
+      RoomsService(registry: registry, gateway: gateway),
+      StatisticsService(store: store),
+    ]
+    if settings.tls != nil {
+      // Trapped before anybody can know that the server is there: SIGHUP would end it.
+      running.append(CertificateService(gateway: gateway, hangups: await UnixSignalsSequence(trapping: .sighup)))
+    }
     var configuration = ServiceGroupConfiguration(
-      services: [
-        .init(service: GatewayService(gateway: gateway, logger: logger, settings: settings)),
-        .init(service: RoomsService(registry: registry, gateway: gateway)),
-        .init(service: StatisticsService(store: store)),
-      ],
-      gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+      services: running.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
     configuration.maximumGracefulShutdownDuration = .seconds(20)
     let services = ServiceGroup(configuration: configuration)
@@ -70,6 +76,15 @@ struct Node {
         authentication is OPEN: everybody is who they say they are. This is for development; \
         use --auth token for anything else
         """)
+    }
+  }
+
+  private func loadCertificate() throws -> ServerCertificate? {
+    guard let tls = settings.tls else { return nil }
+    do throws(ServerCertificate.Unusable) {
+      return try ServerCertificate(certificatePath: tls.certificate, keyPath: tls.key)
+    } catch {
+      throw StartFailure(message: error.description)
     }
   }
 
@@ -120,7 +135,8 @@ private struct GatewayService: Service {
   func run() async throws {
     try await gateway.run { port in
       let host = settings.gateway.host.contains(":") ? "[\(settings.gateway.host)]" : settings.gateway.host
-      logger.notice("listening: ws://\(host):\(port)/parties/collaborative_order/{room}")
+      let scheme = settings.tls == nil ? "ws" : "wss"
+      logger.notice("listening: \(scheme)://\(host):\(port)/parties/collaborative_order/{room}")
     }
   }
 }

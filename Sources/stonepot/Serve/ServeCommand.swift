@@ -13,6 +13,9 @@ struct ServeCommand: AsyncParsableCommand {
       Example: stonepot serve --listen 127.0.0.1:1999 --store sqlite:data/stonepot.sqlite
       Example: STONEPOT_TOKEN_SECRET=… stonepot serve --auth token --listen 0.0.0.0:1999
 
+      With --tls-certificate and --tls-key the port takes TLS only: WebSockets and HTTP/1.1, and HTTP/2. New files are \
+      taken within 10 s, or at once on SIGHUP.
+
       Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
       """)
 
@@ -46,6 +49,15 @@ struct ServeOptions: ParsableArguments {
     help: ArgumentHelp(
       "What HS256 room tokens are signed with, at least 32 bytes. Better in the environment.", valueName: "secret"))
   var tokenSecret: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Speak TLS with the certificate in this PEM file, followed by those that lead to a root (default: plain).",
+      valueName: "path"))
+  var tlsCertificate: String?
+
+  @Option(help: ArgumentHelp("The PEM file with the certificate's key, not encrypted.", valueName: "path"))
+  var tlsKey: String?
 
   @Option(
     help: ArgumentHelp(

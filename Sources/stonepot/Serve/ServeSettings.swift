@@ -11,11 +11,19 @@ struct ServeSettings {
   var gateway = GatewaySettings()
   var rooms = RoomSettings()
   var tenant = TenantContext()
+  var tls: TLSPaths?
   var storePath: String
   var cluster: String
   var loops: Int?
   var logLevel: Logger.Level
   var isOpen: Bool
+
+  /// Where the certificate is that clients see, and its key.
+  struct TLSPaths {
+    let certificate: String
+    let key: String
+  }
+
   /// Each setting as it stands, for the log; secrets masked.
   private(set) var summary: [(name: String, value: String)] = []
 
@@ -39,6 +47,12 @@ struct ServeSettings {
       throw ValidationError(
         "refusing to listen on \(gateway.host) with --auth open: anybody could act for anybody. "
           + "Use --auth token, or --open-beyond-loopback if you insist")
+    }
+
+    switch (sources.path("tls.certificate", options.tlsCertificate), sources.path("tls.key", options.tlsKey)) {
+    case (nil, nil): tls = nil
+    case (let certificate?, let key?): tls = TLSPaths(certificate: certificate, key: key)
+    default: throw ValidationError("--tls-certificate and --tls-key need one another")
     }
 
     gateway.servesEcho = try sources.flag("dev.rooms", options.devRooms)
@@ -105,6 +119,13 @@ struct ServeSettings {
     mutating func string(_ key: ConfigKey, _ option: String?, default fallback: String) -> String {
       let value = option ?? text(key) ?? fallback
       note(key, value)
+      return value
+    }
+
+    /// - Returns: nil if nothing is said.
+    mutating func path(_ key: ConfigKey, _ option: String?) -> String? {
+      let value = option ?? text(key)
+      note(key, value ?? "unset")
       return value
     }
 

@@ -180,7 +180,7 @@ struct ServingProcess {
   init(_ child: ChildProcess) async throws {
     self.child = child
     let line = try await child.errorLine { $0.contains("listening: ") }
-    let address = try #require(line.firstMatch(of: #/ws://[^ ]+:(\d+)//#))
+    let address = try #require(line.firstMatch(of: #/wss?://[^ ]+:(\d+)//#))
     port = try #require(Int(address.output.1))
   }
 

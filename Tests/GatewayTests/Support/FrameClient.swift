@@ -14,9 +14,10 @@ final class FrameClient: Sendable {
   }
 
   static func open(
-    _ port: Int, _ path: String = RoomClient.path + "room", receiveBuffer: Int? = nil, maxMessageBytes: Int = 32 << 20
+    _ port: Int, _ path: String = RoomClient.path + "room", receiveBuffer: Int? = nil, tls: ClientTLS? = nil,
+    maxMessageBytes: Int = 32 << 20
   ) async throws -> FrameClient {
-    let connection = try await RawConnection.open(port, receiveBuffer: receiveBuffer)
+    let connection = try await RawConnection.open(port, receiveBuffer: receiveBuffer, tls: tls)
     connection.send(HTTPText.upgrade(path))
     let response = try await connection.response()
     try #require(response.status == 101, "\(response)")
@@ -35,6 +36,10 @@ final class FrameClient: Sendable {
   }
 
   func send(_ text: String) { send(.text, text.utf8) }
+
+  func send(_ type: String, as participant: String, data: String, opId: String) {
+    send(RoomClient.text(type, as: participant, data: data, opId: opId))
+  }
 
   /// Sends a binary message whose mask changes nothing, in one frame.
   func sendUnchanged(_ payload: ByteBuffer) {
@@ -68,6 +73,16 @@ final class FrameClient: Sendable {
       if case .text(let text) = event { return try JSON(parsing: String(buffer: text)) }
     }
     return nil
+  }
+
+  /// The next message of a type; those before it are dropped, pings answered.
+  func next(_ type: String) async throws -> JSON {
+    while let event = try await nextAnsweringPings() {
+      guard case .text(let text) = event else { continue }
+      let message = try JSON(parsing: String(buffer: text))
+      if message["type"] == .string(type) { return message }
+    }
+    throw RawConnection.Ended(what: type)
   }
 
   /// The code of the server's close frame; what comes before it is dropped.

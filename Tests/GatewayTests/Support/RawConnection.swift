@@ -1,9 +1,10 @@
 import Load
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 
-/// A TCP connection with nothing on it: says what no polite client would, and shows every byte of the answer.
+/// A TCP connection with nothing on it, or TLS: says what no polite client would, and shows every byte of the answer.
 final class RawConnection: Sendable {
   struct Ended: Error, CustomStringConvertible {
     let what: String
@@ -19,14 +20,19 @@ final class RawConnection: Sendable {
   }
 
   /// - Parameter receiveBuffer: the socket's, in bytes; small, so that a server's bytes soon have to wait.
-  static func open(_ port: Int, receiveBuffer: Int? = nil) async throws -> RawConnection {
+  static func open(_ port: Int, receiveBuffer: Int? = nil, tls: ClientTLS? = nil) async throws -> RawConnection {
     let inbox = ByteInbox()
+    let tlsContext = try tls.map { try $0.context() }
     var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .connectTimeout(TimeAmount(patience))
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.socketOption(.tcp_nodelay), value: 1)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
+          if let tlsContext {
+            try channel.pipeline.syncOperations.addHandler(
+              NIOSSLClientHandler(context: tlsContext, serverHostname: "localhost"))
+          }
           try channel.pipeline.syncOperations.addHandler(ByteCollector(inbox))
         }
       }
