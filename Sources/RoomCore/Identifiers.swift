@@ -64,8 +64,14 @@ public struct SequenceNumber: Hashable, Sendable, Comparable, CustomStringConver
   public init(_ number: Int64) { self.number = number }
 
   public static let zero = SequenceNumber(0)
-  public var next: SequenceNumber { SequenceNumber(number + 1) }
-  public func advanced(by count: Int) -> SequenceNumber { SequenceNumber(number + Int64(count)) }
+  public var next: SequenceNumber { advanced(by: 1) }
+
+  /// Stays at the end of all positions where the sum would lie beyond it. No room gets there, but a damaged file says
+  /// what it likes.
+  public func advanced(by count: Int) -> SequenceNumber {
+    let (sum, overflow) = number.addingReportingOverflow(Int64(count))
+    return SequenceNumber(overflow ? (count > 0 ? .max : .min) : sum)
+  }
 
   public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.number < right.number }
   public var description: String { "\(number)" }

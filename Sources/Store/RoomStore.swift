@@ -236,7 +236,7 @@ public struct JournalRow: Sendable, Equatable {
     self.text = text
   }
 
-  public var last: SequenceNumber { first.advanced(by: count - 1) }
+  public var last: SequenceNumber { first.advanced(by: count).advanced(by: -1) }
 }
 
 public struct RoomSnapshot: Sendable, Equatable {

@@ -24,6 +24,13 @@ import Testing
     #expect(ParticipantID(id).isWellFormed == isWellFormed)
   }
 
+  @Test func positionsEndWhereNumbersDo() {
+    #expect(SequenceNumber(.max).next == SequenceNumber(.max))
+    #expect(SequenceNumber(2).advanced(by: .max) == SequenceNumber(.max))
+    #expect(SequenceNumber(-2).advanced(by: .min) == SequenceNumber(.min))
+    #expect(SequenceNumber(2).advanced(by: 3) == SequenceNumber(5))
+  }
+
   /// 187 and 156 are XXH64 of the name modulo 1024, by the reference implementation.
   @Test func slotsAreStable() throws {
     #expect(Slot(of: try #require(RoomID("order_1234"))) == Slot(187))

@@ -809,7 +809,8 @@ package enum StoreContract {
       await expectRefused { try await store.importRoom(a, content([row(1, 1)]), timer: nil) }
       for broken in [
         content([]), content([row(2, 1)]), content([row(1, 1), row(3, 1)]), content([row(1, 2), row(2, 1)]),
-        content([row(5, 1)], snapshot: 3), content([row(1, 2)], snapshot: 3),
+        content([row(5, 1)], snapshot: 3), content([row(1, 2)], snapshot: 3), content([row(1, 1)], snapshot: .max),
+        content([row(.max, .max), row(.max, 1)]), content([row(1, .max), row(.min, .min)]),
       ] {
         await expectRefused { try await store.importRoom(b, broken, timer: Timestamp(millis: 1)) }
       }

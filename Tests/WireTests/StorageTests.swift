@@ -109,6 +109,21 @@ import Testing
       (#"{"type":"limits_set","limits":{},"editing":"none"}"#, "'none' is no EditingRule"),
       (#"{"type":"item_removed","id":7}"#, "a string was expected"),
       (#"{"type":"quantity_updated","id":"a","quantity":1.5}"#, "an integer was expected"),
+      (#"{"type":"quantity_updated","id":"a","quantity":9223372036854775807}"#, "a quantity is out of range"),
+      (#"{"type":"quantity_updated","id":"a","quantity":0}"#, "a quantity is out of range"),
+      (
+        #"{"type":"split_updated","split":{"type":"custom","amountsMinor":{"a":9223372036854775807}}}"#,
+        "an amount is out of range"
+      ),
+      (
+        #"{"type":"split_updated","split":{"type":"percentage","basisPoints":{"a":9223372036854775807}}}"#,
+        "an amount is out of range"
+      ),
+      (#"{"type":"split_updated","split":{"type":"shares","weights":{"a":-5,"b":1}}}"#, "an amount is out of range"),
+      (
+        #"{"type":"charges_set","charges":{"tax":{"amountMinor":1000000000000001,"allocation":"equal"}}}"#,
+        "an amount is out of range"
+      ),
     ])
   func refuses(_ text: String, _ reason: String) {
     let error = #expect(throws: JSONError.self) { try read(OrderEvent.self, Array(text.utf8)) }
@@ -122,6 +137,28 @@ import Testing
       try read(Currency.self, Array(#"{"code":"XXX","minorDigits":9}"#.utf8))
     }
     #expect(currency?.reason == "a currency has 0 to 4 minor digits")
+  }
+
+  /// Each amount is possible, and their sum is not.
+  @Test func refusesAnOrderThatCannotBeAddedUp() throws {
+    var order = CollaborativeOrder.sample
+    order.items = (0..<10).map { number in
+      OrderItem(
+        id: "\(number)", dishName: "Dal", dishType: .veg, quantity: 1000, price: Bill.ceiling, addedBy: asha,
+        addedByName: "Asha", addedAt: moment(0))
+    }
+    let bytes = text(OrderRoom(room: .sample, order: order))
+    let error = #expect(throws: JSONError.self) { try read(OrderRoom.self, bytes) }
+    #expect(error?.reason == "an order costs more than any order may")
+    // As much as an order may cost, with a discount on what lies above.
+    order.items = [OrderItem.biryani, .naan]
+    order.items[0].quantity = 1
+    order.items[0].price = Bill.ceiling
+    order.items[1].quantity = 1
+    order.items[1].price = Money(minorUnits: 5)
+    order.charges.discount.amount = Money(minorUnits: 5)
+    let most = OrderRoom(room: .sample, order: order)
+    #expect(try read(OrderRoom.self, text(most)) == most)
   }
 
   /// The words of the journal are for ever: a change here must come with a reader of the old ones.

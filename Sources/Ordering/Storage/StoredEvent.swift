@@ -112,7 +112,7 @@ private struct Fields {
     case "name": name = try reader.string()
     case "reason": reason = try reader.string()
     case "index": index = try reader.int()
-    case "quantity": quantity = try reader.int()
+    case "quantity": quantity = try reader.quantity()
     case "ready": isReady = try reader.bool()
     case "participant": participant = try Participant.read(from: &reader)
     case "item": item = try OrderItem.read(from: &reader)

@@ -19,7 +19,20 @@ extension JSONReader {
   }
 
   mutating func int() throws(JSONError) -> Int { Int(try integer()) }
-  mutating func money() throws(JSONError) -> Money { Money(minorUnits: try integer()) }
+
+  /// No amount that was ever stored is below zero or beyond the ceiling. One that is would overflow a sum one day.
+  mutating func money() throws(JSONError) -> Money {
+    let amount = Money(minorUnits: try integer())
+    guard (.zero...Bill.ceiling).contains(amount) else { throw failure("an amount is out of range") }
+    return amount
+  }
+
+  mutating func quantity() throws(JSONError) -> Int {
+    let quantity = try int()
+    guard (1...1000).contains(quantity) else { throw failure("a quantity is out of range") }
+    return quantity
+  }
+
   mutating func timestamp() throws(JSONError) -> Timestamp { Timestamp(millis: try integer()) }
   mutating func participantID() throws(JSONError) -> ParticipantID { ParticipantID(try string()) }
 }

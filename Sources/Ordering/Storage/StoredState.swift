@@ -107,7 +107,7 @@ extension CollaborativeOrder: Storable {
       default: try reader.skip()
       }
     }
-    return try CollaborativeOrder(
+    let order = try CollaborativeOrder(
       tenant: reader.required(tenant, "tenant"),
       circle: reader.required(circle, "circle"),
       currency: reader.required(currency, "currency"),
@@ -125,6 +125,18 @@ extension CollaborativeOrder: Storable {
       createdAt: reader.required(createdAt, "createdAt"),
       updatedAt: reader.required(updatedAt, "updatedAt"),
       finalizedAt: finalizedAt, shares: shares, undoable: undoable)
+    guard order.canBeAddedUp else { throw reader.failure("an order costs more than any order may") }
+    return order
+  }
+
+  private var canBeAddedUp: Bool {
+    var sum = Money.zero
+    for item in items {
+      sum += item.total
+      // A discount can take off some of what lies above the ceiling.
+      guard sum <= Bill.ceiling + charges.discount.amount else { return false }
+    }
+    return total <= Bill.ceiling
   }
 
   private static func readUndoable(

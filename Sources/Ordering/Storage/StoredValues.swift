@@ -68,7 +68,7 @@ extension OrderItem: Storable {
       case "id": id = try reader.string()
       case "dishName": dishName = try reader.string()
       case "dishType": dishType = try reader.word(of: DishType.self)
-      case "quantity": quantity = try reader.int()
+      case "quantity": quantity = try reader.quantity()
       case "priceMinor": price = try reader.money()
       case "customization": customization = try reader.null() ? nil : reader.string()
       case "addedBy": addedBy = try reader.participantID()
@@ -208,7 +208,11 @@ extension Split: Storable {
   private static func numbers(from reader: inout JSONReader) throws(JSONError) -> [ParticipantID: Int64] {
     var numbers: [ParticipantID: Int64] = [:]
     try reader.beginObject()
-    while let key = try reader.nextKey() { numbers[ParticipantID(try key.string())] = try reader.integer() }
+    while let key = try reader.nextKey() {
+      let participant = ParticipantID(try key.string())
+      // What parts are counted in, money or points or weights, has no more than money has.
+      numbers[participant] = try reader.money().minorUnits
+    }
     return numbers
   }
 }

@@ -72,7 +72,7 @@ enum RoomExport {
     from reader: inout JSONReader
   ) throws(JSONError) -> (sequence: SequenceNumber, text: [UInt8]) {
     var sequence = SequenceNumber.zero
-    var text: [UInt8] = []
+    var text: [UInt8]?
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
@@ -81,6 +81,7 @@ enum RoomExport {
       default: try reader.skip()
       }
     }
+    guard let text else { throw reader.failure("an exported snapshot has a state") }
     return (sequence, text)
   }
 
@@ -89,7 +90,7 @@ enum RoomExport {
     var count: Int64 = 0
     var epoch = Epoch.zero
     var at = Timestamp(millis: 0)
-    var text: [UInt8] = []
+    var text: [UInt8]?
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
@@ -101,6 +102,7 @@ enum RoomExport {
       default: try reader.skip()
       }
     }
+    guard let text else { throw reader.failure("an exported row of the journal has events") }
     return JournalRow(first: first, count: Int(count), epoch: epoch, at: at, text: text)
   }
 
