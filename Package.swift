@@ -114,7 +114,9 @@ let package = Package(
       exclude: ["Golden"], swiftSettings: settings),
     // The contract that every store is held to, and a store that fails on demand.
     .target(
-      name: "StoreTesting", dependencies: ["Store", "RoomCore"], path: "Tests/StoreTesting", swiftSettings: settings),
+      name: "StoreTesting",
+      dependencies: ["Store", "RoomCore", .product(name: "GRDBSQLite", package: "GRDB.swift")],
+      path: "Tests/StoreTesting", swiftSettings: settings),
     .executableTarget(
       name: "store-crash-child", dependencies: ["Store", "RoomCore", "TestSupport"], path: "Tests/StoreCrashChild",
       swiftSettings: settings),

@@ -19,8 +19,9 @@ extension RoomMachine {
         guard record.sequence == head.next else { throw .unreadable("the journal has no event \(head.next)") }
         apply(record)
       }
+      // As the room did after each commit: it must remember, and have forgotten, the same operations.
+      settle()
     }
-    settle()
   }
 }
 

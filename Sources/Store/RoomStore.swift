@@ -93,7 +93,7 @@ public protocol RoomStore: Sendable {
   func rooms(after: RoomID?, limit: Int) async throws(StoreError) -> [RoomSummary]
 
   /// Writes a room that is not there yet, as one journal or one snapshot with a journal beyond it. `timer` counts, not
-  /// the content's own.
+  /// the content's own. Rows under epochs beyond the present one of the room's slot are written under that one.
   ///
   /// - Throws: `.refused` if the room exists, or its content has a gap.
   func importRoom(_ room: RoomID, _ content: StoredRoom, timer: Timestamp?) async throws(StoreError)

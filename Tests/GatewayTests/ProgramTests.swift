@@ -3,6 +3,7 @@ import JWTKit
 import Load
 import RoomCore
 import Store
+import StoreTesting
 import Testing
 
 @Suite("The program", .timeLimit(.minutes(5)))
@@ -264,6 +265,11 @@ struct ProgramTests {
       #expect(events.map { $0["seq"] } == [1, 2, 3])
       #expect(events.allSatisfy { $0["participant"] == "asha" })
 
+      #expect(
+        try await rooms("verify", store: old) == ["rooms: 2, events in the journal: 6, findings: 0"], "a server has it")
+      #expect(
+        try await rooms("verify", "lunch", store: old) == ["rooms: 1, events in the journal: 3, findings: 0"])
+
       let one = try await rooms("export", "lunch", store: old)
       #expect(try one.map { try JSON(parsing: $0)["room"] } == ["lunch"])
       let exported = try await rooms("export", store: old)
@@ -283,6 +289,28 @@ struct ProgramTests {
         try await rooms("show", "lunch", "--events", store: new) == rooms("show", "lunch", "--events", store: old))
       let again = try await ChildProcess.run(["rooms", "import", file, "--store", "sqlite:\(new)"])
       #expect(again.exit == .code(1), "a room is not imported over itself")
+
+      let broken = directory.file("broken.jsonl")
+      try #"{"room":"supper","journal":[{"first":1,"count":1,"epoch":1,"at":1}]}"#
+        .write(toFile: broken, atomically: true, encoding: .utf8)
+      let unread = try await ChildProcess.run(["rooms", "import", broken, "--store", "sqlite:\(new)"])
+      #expect(unread.exit == .code(1))
+      #expect(unread.errors.contains("an exported row of the journal has events"), "\(unread.errors)")
+
+      // Clean, damaged, and not there.
+      #expect(try await rooms("verify", store: new) == ["rooms: 2, events in the journal: 6, findings: 0"])
+      try RawDatabase(old).query("DELETE FROM timers WHERE room = (SELECT id FROM rooms WHERE name = 'lunch')")
+      let damaged = try await ChildProcess.run(["rooms", "verify", "--store", "sqlite:\(old)"])
+      #expect(damaged.exit == .code(1))
+      #expect(damaged.lines.count == 2)
+      #expect(damaged.lines.first?.hasPrefix("room lunch: it has no timer") == true, "\(damaged.lines)")
+      for arguments in [
+        ["--store", "sqlite:" + directory.file("none.sqlite")], ["supper", "--store", "sqlite:\(new)"],
+      ] {
+        let refused = try await ChildProcess.run(["rooms", "verify"] + arguments)
+        #expect(refused.exit == .code(2))
+        #expect(!refused.errors.isEmpty)
+      }
 
       let second = try await ServingProcess.start(new)
       let client = try await RoomClient.open(second.port, RoomClient.path + "lunch")

@@ -171,12 +171,17 @@ final class SQLiteSession {
   // MARK: Ownership
 
   func isPresent(_ slot: Slot, _ epoch: Epoch) throws(SQLiteFailure) -> Bool {
-    if let known = epochs[slot.number] { return known == epoch.number }
+    try self.epoch(of: slot) == epoch
+  }
+
+  /// Zero, if there is no such slot.
+  func epoch(of slot: Slot) throws(SQLiteFailure) -> Epoch {
+    if let known = epochs[slot.number] { return Epoch(known) }
     readSlot.bind(1, slot.number)
     defer { readSlot.reset() }
-    guard try readSlot.step() else { return false }
+    guard try readSlot.step() else { return .zero }
     epochs[slot.number] = readSlot.int64(0)
-    return readSlot.int64(0) == epoch.number
+    return Epoch(readSlot.int64(0))
   }
 
   func claim(_ claims: [SlotClaim], for node: NodeID) throws(SQLiteFailure) -> [Slot: Epoch] {

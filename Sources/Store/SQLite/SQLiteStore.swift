@@ -203,7 +203,10 @@ public final class SQLiteStore: RoomStore {
       guard try session.room(room) == nil else { throw StoreError.refused("room \(room) exists already") }
       let slot = Slot(of: room)
       let id = try session.makeRoom(room, slot: slot).id
-      for row in content.journal { try session.insert(row, room: id, slot: slot) }
+      // Epochs count the claims of one store: those of another may lie beyond what this one has reached, and the epochs
+      // of a room's rows never go back.
+      let present = try session.epoch(of: slot)
+      for row in content.journal { try session.insert(row.clamped(to: present), room: id, slot: slot) }
       if let snapshot = content.snapshot { try session.save(snapshot, room: id) }
       if let timer { try session.set(timer: timer, room: id, slot: slot) }
     }
@@ -237,7 +240,7 @@ public final class SQLiteStore: RoomStore {
     }
   }
 
-  private func read<Value: Sendable>(
+  func read<Value: Sendable>(
     _ kind: SQLiteReaders.Kind = .load, _ body: @escaping @Sendable (Database) throws -> Value
   ) async throws(StoreError) -> Value {
     switch access {
@@ -277,5 +280,11 @@ private final class ReadOnlyFile: Sendable {
       }
       pool = nil
     }
+  }
+}
+
+extension JournalRow {
+  fileprivate func clamped(to present: Epoch) -> JournalRow {
+    JournalRow(first: first, count: count, epoch: min(epoch, present), at: at, text: text)
   }
 }

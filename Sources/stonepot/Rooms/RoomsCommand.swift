@@ -12,7 +12,7 @@ struct RoomsCommand: AsyncParsableCommand {
     commandName: "rooms",
     abstract: "Look into a data file, whether a server runs on it or not.",
     discussion: "Example: stonepot rooms ls --store sqlite:data/stonepot.sqlite",
-    subcommands: [ListRooms.self, ShowRoom.self, ExportRooms.self, ImportRooms.self])
+    subcommands: [ListRooms.self, ShowRoom.self, ExportRooms.self, ImportRooms.self, VerifyRooms.self])
 }
 
 struct StoreOption: ParsableArguments {

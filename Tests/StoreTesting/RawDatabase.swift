@@ -1,11 +1,11 @@
-import GRDBSQLite
+internal import GRDBSQLite
 
 /// The file as the sqlite3 shell would have it.
-final class RawDatabase {
+package final class RawDatabase {
   private let connection: OpaquePointer
 
   /// - Parameter withoutLog: whether to see the file alone, as if its write-ahead log were lost.
-  init(_ path: String, withoutLog: Bool = false) throws {
+  package init(_ path: String, withoutLog: Bool = false) throws {
     var connection: OpaquePointer?
     let name = withoutLog ? "file:\(path)?immutable=1" : path
     let flags = withoutLog ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
@@ -19,7 +19,7 @@ final class RawDatabase {
 
   /// The first column of each row, as text.
   @discardableResult
-  func query(_ sql: String) throws -> [String] {
+  package func query(_ sql: String) throws -> [String] {
     var statement: OpaquePointer?
     guard sqlite3_prepare_v2(connection, sql, -1, &statement, nil) == SQLITE_OK else { throw error }
     defer { sqlite3_finalize(statement) }
@@ -36,6 +36,6 @@ final class RawDatabase {
   private var error: RawError { RawError(message: String(cString: sqlite3_errmsg(connection))) }
 }
 
-struct RawError: Error {
-  let message: String
+package struct RawError: Error {
+  package let message: String
 }
