@@ -6,14 +6,16 @@ LISTEN ?= 127.0.0.1:1999
 STORE ?= sqlite:data/stonepot.sqlite
 SWIFT_BUILD = swift build --scratch-path '$(SCRATCH)'
 SOURCES = Package.swift Sources Tests
+SECONDS = 60
 BASELINE = benchmarks/baselines/closed-loop.json
 
-.PHONY: help run build test bench format lint setup setup-test setup-bench
+.PHONY: help run build test fuzz bench format lint setup setup-test setup-bench
 
 help:
 	@echo 'make run      build and serve on $(LISTEN), rooms in ./data'
 	@echo 'make test     everything that continuous integration runs'
 	@echo 'make build    the release binary, bin/stonepot'
+	@echo 'make fuzz     feed the decoders at random, SECONDS=60 for each target'
 	@echo 'make bench    measure beside a plain Node server, compare with the baseline'
 	@echo 'make format   put the sources into their format'
 	@echo 'make lint     check the format'
@@ -31,6 +33,9 @@ build: setup
 test: setup-test lint
 	$(SWIFT_BUILD) --build-tests
 	timeout --kill-after=10 1500 swift test --scratch-path '$(SCRATCH)' --skip-build
+
+fuzz: setup
+	SCRATCH='$(SCRATCH)' SECONDS_PER_TARGET='$(SECONDS)' Tests/Fuzzing/run $(TARGETS)
 
 bench: setup-bench build
 	benchmarks/run $(if $(wildcard $(BASELINE)),--compare $(BASELINE))
