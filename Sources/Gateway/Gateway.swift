@@ -33,7 +33,7 @@ package struct Gateway: Sendable {
   ) async throws {
     var loops: [LoopHandle] = []
     for loop in group.makeIterator() {
-      loops.append(try await loop.submit { LoopHandle(onLoop: loop) }.get())
+      loops.append(try await loop.submit { LoopHandle(onLoop: loop, settings: settings) }.get())
     }
     let counters = GatewayMetrics()
     hub = SessionHub(

@@ -12,6 +12,11 @@ package struct GatewaySettings: Sendable {
   package var messagesPerSecond = 100
   /// Messages over the limit after which a connection is closed instead of told.
   package var rateStrikes = 1000
+  /// Control frames, and parts of messages, that a connection may send at once, and how many more each second. A browser
+  /// sends one pong for each ping and never cuts a message; a message of the largest size in pieces of 4 KiB takes 16.
+  /// `framesPerSecond` 0 takes the limit away.
+  package var frameBurst = 500
+  package var framesPerSecond = 100
   /// Connections that one address may hold; nil: any number. A household behind one address needs a few, a load
   /// balancer in front of the gateway all of them.
   package var connectionsPerAddress: Int? = 256
@@ -31,7 +36,8 @@ package struct GatewaySettings: Sendable {
   package var closeWithin: Duration = .seconds(5)
   /// How long a new connection may take to send its first request's head, the TLS handshake included.
   package var firstRequestWithin: Duration = .seconds(10)
-  /// How long an HTTP connection may lie idle, and how long one request over HTTP/2 may take.
+  /// How long an HTTP connection may lie idle, how long a request may take from its head to its end, and how long a
+  /// piece of an answer may wait for the client. Over HTTP/2 one request and its answer have this time together.
   package var idleHTTP: Duration = .seconds(60)
   /// Origins that may open a WebSocket; empty: any. Requests without an `Origin` do not come from a browser.
   package var allowedOrigins: Set<String> = []

@@ -38,6 +38,9 @@ public protocol RoomLogic: Sendable {
   /// What the timer causes at this moment; empty if its time has not come.
   static func timerEvents(_ state: State, at moment: Moment) -> [Event]
 
+  /// Whether nothing can ever happen to the room again. Such a room wants no timer, and is deleted after a time.
+  static func hasEnded(_ state: State) -> Bool
+
   /// Whether an event is there only to remember that its operation was accepted: all was so already.
   static func changesNothing(_ event: Event) -> Bool
 
@@ -108,7 +111,8 @@ public struct Cause: Sendable, Hashable {
 /// A command under its name, as it travels to the room.
 public struct Operation<Command: RoomCommand>: Sendable {
   public let id: OperationID
-  /// The last position that the sender had seen when it first sent this operation.
+  /// The last position that the sender had seen when it first sent this operation; the end of all positions, if its
+  /// name was made only now, so that it cannot have been sent before.
   public let after: SequenceNumber
   public let command: Command
 
@@ -117,6 +121,8 @@ public struct Operation<Command: RoomCommand>: Sendable {
     self.after = after
     self.command = command
   }
+
+  var isFirst: Bool { after == SequenceNumber(.max) }
 
   var fingerprint: UInt64 {
     var hasher = StableHasher()

@@ -45,6 +45,8 @@ public struct RoomMachine<Logic: RoomLogic>: Sendable {
     case .applied(let sequence): return .settled(at: sequence)
     case .conflict: return .rejected(.operationConflict)
     case .expired: return .rejected(.operationExpired)
+    // Its sender has seen what this room has not: another room had this one's name before, and may have applied it.
+    case .new where operation.after > head && !operation.isFirst: return .rejected(.operationExpired)
     case .new: break
     }
     let moment = Moment(now: max(now, clock), sequence: head.next)

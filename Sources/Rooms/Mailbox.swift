@@ -52,24 +52,21 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     return offer
   }
 
-  /// Up to `limit` mails, as soon as there is one. Runs where its caller does: a room does not leave its lane for it.
-  nonisolated(nonsending) func take(limit: Int) async -> [Mail] {
-    while true {
-      let mails = takeNow(limit: limit)
-      if !mails.isEmpty { return mails }
-      await withUnsafeContinuation { continuation in
-        let isEmpty = state.withLock { state in
-          guard state.waiting.isEmpty else { return false }
-          precondition(state.reader == nil, "two readers of one mailbox")
-          state.reader = continuation
-          return true
-        }
-        if !isEmpty { continuation.resume() }
+  /// Returns as soon as there is a mail. Runs where its caller does: a room does not leave its lane for it.
+  nonisolated(nonsending) func wait() async {
+    await withUnsafeContinuation { continuation in
+      let isEmpty = state.withLock { state in
+        guard state.waiting.isEmpty else { return false }
+        precondition(state.reader == nil, "two readers of one mailbox")
+        state.reader = continuation
+        return true
       }
+      if !isEmpty { continuation.resume() }
     }
   }
 
-  private func takeNow(limit: Int) -> [Mail] {
+  /// Up to `limit` mails.
+  func take(limit: Int) -> [Mail] {
     state.withLock { state in
       let mails = Array(state.waiting.prefix(limit))
       state.waiting.removeFirst(mails.count)

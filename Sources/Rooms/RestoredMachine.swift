@@ -4,7 +4,9 @@ public import Store
 
 extension RoomMachine {
   /// The machine as the store has it: its snapshot, and the journal beyond it applied.
-  public init(room: RoomID, stored: StoredRoom, windowCapacity: Int) throws(RoomFault) {
+  public init(
+    room: RoomID, stored: StoredRoom, windowCapacity: Int = DedupWindow.defaultCapacity
+  ) throws(RoomFault) {
     self.init(room: room, windowCapacity: windowCapacity)
     if let snapshot = stored.snapshot {
       self = try RoomFault.reading { () throws(JSONError) in

@@ -30,12 +30,24 @@ public actor Room<Voice: RoomVoice> {
   private let lane: any RoomLane
 
   var sessions = SessionTable()
+  /// The turn in hand. It and the machine are kept here, and all that works on them is synchronous, so that the task of a
+  /// room that waits holds next to nothing: what lies across an `await` would stay in memory for as long as the room does.
+  private var turn: Turn<Logic>
+  private var machine: Machine
+  private var undo: Undo?
   /// What the store has as the room's timer.
   private var armed: Timestamp?
   private var snapshotAt: SequenceNumber = .zero
   /// A snapshot that failed is not tried again before as many events as lie between two.
   private var snapshotTriedAt: SequenceNumber = .zero
   private var isSavingSnapshot = false
+
+  /// What a turn that could not be committed is undone and decided again with.
+  private struct Undo {
+    let mails: [Mail]
+    let machine: Machine.Checkpoint
+    let sessions: SessionTable
+  }
 
   init(id: RoomID, epoch: Epoch, lane: any RoomLane, environment: RoomEnvironment<Voice>) {
     self.id = id
@@ -44,86 +56,125 @@ public actor Room<Voice: RoomVoice> {
     self.lane = lane
     self.environment = environment
     executor = lane.asUnownedSerialExecutor()
-    mailbox = Mailbox(capacity: environment.settings.mailboxCapacity, now: environment.time.now())
+    let now = environment.time.now()
+    mailbox = Mailbox(capacity: environment.settings.mailboxCapacity, now: now)
+    machine = Machine(room: id, windowCapacity: environment.settings.dedupCapacity)
+    turn = Turn(now: now)
   }
 
   /// Loads the room and serves it until it is told to stop, has nothing to do any more, or may not go on.
   func run() async {
-    guard var machine = await loadOrEnd() else { return }
-    while true {
-      var mails = await mailbox.take(limit: environment.settings.turnLimit)
-      if mails.contains(where: { $0.isDeposition }) {
-        mailbox.putBack(mails)
-        return end(.moved)
-      }
-      let before = (machine: machine.checkpoint, sessions: sessions)
-      var turn = Turn<Logic>(now: environment.time.now())
-      let undecided = decide(mails, on: &machine, in: &turn)
-      mailbox.putBack(undecided)
-      mails.removeLast(undecided.count)
-      switch await commit(turn) {
-      case .committed: machine.settle()
+    guard await loadOrEnd(refusal: .storeUnavailable) else { return }
+    repeat { await mailbox.wait() } while await takeTurn()
+  }
+
+  /// - Returns: whether the room goes on.
+  private func takeTurn() async -> Bool {
+    guard beginTurn() else {
+      end(.moved, refusal: .storeUnavailable)
+      return false
+    }
+    if let commit = turnCommit() {
+      switch conclude(commit, await outcome(of: commit)) {
+      case .committed: break
       case .refused(let notice, let isJournalKnown):
-        sessions = before.sessions
-        turn = turn.again(because: notice, at: environment.time.now())
-        if isJournalKnown {
-          machine.rollBack(to: before.machine)
-        } else {
-          guard let reloaded = await loadOrEnd(owing: mails, refusal: notice) else { return }
-          machine = reloaded
-          if machine.head != before.machine.head { tellEveryoneTheState(of: machine, in: &turn) }
+        if !isJournalKnown {
+          guard await loadOrEnd(refusal: notice) else { return false }
         }
-        mailbox.putBack(decide(mails, on: &machine, in: &turn))
+        decideAgain(because: notice, isJournalKnown: isJournalKnown)
       case .deposed:
-        sessions = before.sessions
-        mailbox.putBack(mails)
+        putBackTurn()
         depose()
-        return
-      }
-      publish(turn)
-      guard await keepTimer(of: machine, after: turn) else { return depose() }
-      saveSnapshotIfDue(of: machine)
-      if turn.isLast || (turn.mayPassivate && sessions.isEmpty) || isVacant(machine) {
-        if await retire(machine, isStopping: turn.isLast) { return }
+        return false
       }
     }
+    publish()
+    if turn.timerWasDue, await !keepTimer() {
+      depose()
+      return false
+    }
+    saveSnapshotIfDue()
+    if wantsToLeave, await retire() { return false }
+    // What was said need not stay in memory until the next turn.
+    turn = Turn(now: turn.now)
+    return true
+  }
+
+  // MARK: - Deciding
+
+  /// - Returns: false if the slot is another node's.
+  private func beginTurn() -> Bool {
+    var mails = mailbox.take(limit: environment.settings.turnLimit)
+    if mails.contains(where: { $0.isDeposition }) {
+      mailbox.putBack(mails)
+      return false
+    }
+    let (machineBefore, sessionsBefore) = (machine.checkpoint, sessions)
+    turn = Turn(now: max(environment.time.now(), machine.clock))
+    let undecided = decide(mails, on: &machine, in: &turn)
+    mailbox.putBack(undecided)
+    mails.removeLast(undecided.count)
+    undo = Undo(mails: mails, machine: machineBefore, sessions: sessionsBefore)
+    return true
+  }
+
+  /// Decides the turn that was not committed once more, without changing anything.
+  private func decideAgain(because notice: RefusalNotice, isJournalKnown: Bool) {
+    guard let undo = undo.take() else { preconditionFailure("there is no turn to decide again") }
+    sessions = undo.sessions
+    turn = turn.again(because: notice, at: max(environment.time.now(), turn.now))
+    if isJournalKnown {
+      machine.rollBack(to: undo.machine)
+    } else if machine.head != undo.machine.head {
+      tellEveryoneTheState()
+    }
+    mailbox.putBack(decide(undo.mails, on: &machine, in: &turn))
+  }
+
+  private func putBackTurn() {
+    guard let undo = undo.take() else { preconditionFailure("there is no turn to put back") }
+    sessions = undo.sessions
+    mailbox.putBack(undo.mails)
   }
 
   // MARK: - Loading
 
-  /// - Parameters:
-  ///   - mails: what was taken and is not answered yet.
-  ///   - refusal: what operations are told if there is no machine.
-  private func loadOrEnd(owing mails: [Mail] = [], refusal: RefusalNotice = .storeUnavailable) async -> Machine? {
-    do throws(RoomFault) {
-      return try await load()
+  /// - Parameter refusal: what operations are told if there is no machine.
+  /// - Returns: whether there is one.
+  private func loadOrEnd(refusal: RefusalNotice) async -> Bool {
+    do throws(StoreError) {
+      let stored = try await environment.store.load(id)
+      if let fault = adopt(stored) { end(because: fault, refusal: refusal) } else { return true }
     } catch {
-      environment.logger.error("room cannot be loaded", metadata: ["room": "\(id)", "reason": "\(error.message)"])
-      mailbox.putBack(mails)
-      end(.unavailable, refusal: refusal)
-      return nil
+      end(because: .store(error), refusal: refusal)
     }
+    return false
   }
 
-  private func load() async throws(RoomFault) -> Machine {
-    let stored: StoredRoom?
-    do throws(StoreError) {
-      stored = try await environment.store.load(id)
-    } catch {
-      throw .store(error)
-    }
+  /// - Returns: why the machine could not be made of it.
+  private func adopt(_ stored: StoredRoom?) -> RoomFault? {
     environment.metrics.loads.increment()
     let capacity = environment.settings.dedupCapacity
-    guard let stored else {
-      armed = nil
-      snapshotAt = .zero
-      snapshotTriedAt = .zero
-      return Machine(room: id, windowCapacity: capacity)
+    do throws(RoomFault) {
+      machine =
+        if let stored {
+          try Machine(room: id, stored: stored, windowCapacity: capacity)
+        } else {
+          Machine(room: id, windowCapacity: capacity)
+        }
+    } catch {
+      return error
     }
-    armed = stored.timer
-    snapshotAt = stored.snapshot?.sequence ?? .zero
+    armed = stored?.timer
+    snapshotAt = stored?.snapshot?.sequence ?? .zero
     snapshotTriedAt = snapshotAt
-    return try Machine(room: id, stored: stored, windowCapacity: capacity)
+    return nil
+  }
+
+  private func end(because fault: RoomFault, refusal: RefusalNotice) {
+    environment.logger.error("room cannot be loaded", metadata: ["room": "\(id)", "reason": "\(fault.message)"])
+    if undo != nil { putBackTurn() }
+    end(.unavailable, refusal: refusal)
   }
 
   // MARK: - Committing
@@ -136,23 +187,35 @@ public actor Room<Voice: RoomVoice> {
     case deposed
   }
 
-  private func commit(_ turn: Turn<Logic>) async -> TurnOutcome {
-    guard let first = turn.records.first else { return .committed }
-    let timer = timerChange(to: turn.timerDue)
-    let commit = RoomCommit(
+  /// What the turn writes, if anything.
+  private func turnCommit() -> RoomCommit? {
+    guard let first = turn.records.first else {
+      undo = nil
+      machine.settle()
+      return nil
+    }
+    return RoomCommit(
       room: id, slot: slot, epoch: epoch, first: first.sequence, count: turn.records.count,
-      text: JournalText.write(turn.records), at: first.at, timer: timer, lane: lane)
-    // Straight from the lane to the store and back, without the detour by the common pool of a nonisolated function.
-    let outcome = await withUnsafeContinuation { continuation in
+      text: JournalText.write(turn.records), at: first.at, timer: timerChange(to: turn.timerDue), lane: lane)
+  }
+
+  /// Straight from the lane to the store and back, without the detour by the common pool of a nonisolated function.
+  private func outcome(of commit: RoomCommit) async -> CommitOutcome {
+    await withUnsafeContinuation { continuation in
       environment.store.commit(commit) { continuation.resume(returning: $0) }
     }
+  }
+
+  private func conclude(_ commit: RoomCommit, _ outcome: CommitOutcome) -> TurnOutcome {
     switch outcome {
     case .committed:
-      switch timer {
+      switch commit.timer {
       case .keep: break
       case .set(let due): armed = due
       case .clear: armed = nil
       }
+      undo = nil
+      machine.settle()
       return .committed
     case .stale: return .deposed
     case .conflict:
@@ -169,7 +232,7 @@ public actor Room<Voice: RoomVoice> {
 
   // MARK: - Publishing
 
-  private func publish(_ turn: Turn<Logic>) {
+  private func publish() {
     for subscriber in turn.subscribers {
       let items = turn.items(for: subscriber)
       if !items.isEmpty { subscriber.deliver(RoomOutput(epoch: epoch, items: items)) }
@@ -212,7 +275,7 @@ public actor Room<Voice: RoomVoice> {
   }
 
   /// The journal is not where the clients left it: a commit was written after all, or somebody else wrote.
-  private func tellEveryoneTheState(of machine: Machine, in turn: inout Turn<Logic>) {
+  private func tellEveryoneTheState() {
     for (session, entry) in sessions.entries {
       turn.say(sync(for: session, in: entry.dialect, of: machine, in: &turn), to: entry.subscriber)
     }
@@ -229,8 +292,7 @@ public actor Room<Voice: RoomVoice> {
   }
 
   /// - Returns: whether the slot is still this node's.
-  private func keepTimer(of machine: Machine, after turn: Turn<Logic>) async -> Bool {
-    guard turn.timerWasDue else { return true }
+  private func keepTimer() async -> Bool {
     let due = Logic.timerDue(machine.state)
     guard due != armed else { return true }
     do throws(StoreError) {
@@ -244,12 +306,12 @@ public actor Room<Voice: RoomVoice> {
     return true
   }
 
-  private func saveSnapshotIfDue(of machine: Machine) {
+  private func saveSnapshotIfDue() {
     let interval = Int64(environment.settings.snapshotInterval)
     guard !isSavingSnapshot, machine.head.number - snapshotTriedAt.number >= interval else { return }
     isSavingSnapshot = true
     snapshotTriedAt = machine.head
-    let snapshot = RoomSnapshot(room: id, sequence: machine.head, text: machine.snapshot())
+    let snapshot = snapshot()
     Task {
       await self.save(snapshot)
       self.isSavingSnapshot = false
@@ -272,20 +334,24 @@ public actor Room<Voice: RoomVoice> {
   // MARK: - Ending
 
   /// A room in which nothing ever happened and nobody is: a stranger looked in and left.
-  private func isVacant(_ machine: Machine) -> Bool { machine.head == .zero && sessions.isEmpty }
+  private var isVacant: Bool { machine.head == .zero && sessions.isEmpty }
+
+  private var wantsToLeave: Bool { turn.isLast || (turn.mayPassivate && sessions.isEmpty) || isVacant }
 
   /// Leaves memory, if nothing has come in meanwhile; a stopping room leaves anyway.
-  private func retire(_ machine: Machine, isStopping: Bool) async -> Bool {
-    guard isStopping || mailbox.closeIfEmpty() else { return false }
-    if isStopping {
+  private func retire() async -> Bool {
+    guard turn.isLast || mailbox.closeIfEmpty() else { return false }
+    if turn.isLast {
       refuseWaiting(.moved, .storeUnavailable)
       dismissSessions(.moved)
     }
-    if machine.head > snapshotAt {
-      await save(RoomSnapshot(room: id, sequence: machine.head, text: machine.snapshot()))
-    }
+    if machine.head > snapshotAt { await save(snapshot()) }
     environment.retired(self)
     return true
+  }
+
+  private func snapshot() -> RoomSnapshot {
+    RoomSnapshot(room: id, sequence: machine.head, text: machine.snapshot())
   }
 
   /// Another node owns the slot.

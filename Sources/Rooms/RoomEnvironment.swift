@@ -49,6 +49,7 @@ public struct RoomMetrics: Sendable {
   let refusals = Counter(label: "stonepot_operations_refused_total")
   let overloads = Counter(label: "stonepot_operations_overloaded_total")
   let snapshots = Counter(label: "stonepot_snapshots_total")
+  let deletions = Counter(label: "stonepot_rooms_deleted_total")
 
   public init() {}
 }

@@ -10,31 +10,35 @@ import Synchronization
 public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   public typealias Logic = Voice.Logic
 
-  private struct Warm {
+  fileprivate struct Warm {
     let room: Room<Voice>
     let task: Task<Void, Never>
   }
 
-  private struct State {
-    var warm: [RoomID: Warm] = [:]
+  struct State {
+    fileprivate var warm: [RoomID: Warm] = [:]
     /// Rooms that were replaced while they were still saving their snapshot.
-    var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
+    fileprivate var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
+    /// Rooms that are being deleted from the store.
+    var deletions: [RoomID: Task<Void, Never>] = [:]
+    /// Where the last look for old rooms ended, if it did not see them all.
+    var lastCleaned: RoomID?
     /// Where the last look for due timers ended, if it did not see them all.
     var lastDue: DueTimer?
     var isStopping = false
   }
 
-  private let state = Mutex(State())
-  private let store: any RoomStore
+  let state = Mutex(State())
+  let store: any RoomStore
   private let voice: Voice
-  private let settings: RoomSettings
-  private let time: any TimeSource
+  let settings: RoomSettings
+  let time: any TimeSource
   private let lanes: [any RoomLane]
-  private let ownership: SlotOwnership
+  let ownership: SlotOwnership
   private let context: @Sendable () -> Logic.Context
-  private let logger: Logger
-  private let metrics = RoomMetrics()
-  private let warmRooms = Gauge(label: "stonepot_rooms_warm")
+  let logger: Logger
+  let metrics = RoomMetrics()
+  private let warmGauge = Gauge(label: "stonepot_rooms_warm")
 
   /// - Parameter context: what the tenant says now; asked at each decision.
   public init(
@@ -79,7 +83,24 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   public var warmCount: Int { state.withLock { $0.warm.count } }
 
-  private func offer(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
+  var warmRooms: [Room<Voice>] { state.withLock { $0.warm.values.map(\.room) } }
+
+  /// Runs `body`, unless the room is in memory; should it be asked for meanwhile, it waits for the end before it reads
+  /// what the store has of it.
+  func whileCold(_ id: RoomID, _ body: @escaping @Sendable () async -> Void) async {
+    let task = state.withLock { state -> Task<Void, Never>? in
+      guard !state.isStopping, state.warm[id] == nil, state.deletions[id] == nil else { return nil }
+      let task = Task {
+        await body()
+        self.state.withLock { $0.deletions[id] = nil }
+      }
+      state.deletions[id] = task
+      return task
+    }
+    await task?.value
+  }
+
+  func offer(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
     guard mail.isWorthLoading else { return offerIfWarm(mail, to: id) }
     var known: Room<Voice>?
     while true {
@@ -109,8 +130,13 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
       guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { return nil }
       let lane = lanes[slot.number % lanes.count]
       let room = Room(id: id, epoch: epoch, lane: lane, environment: environment)
-      state.warm[id] = Warm(room: room, task: Task(executorPreference: lane) { await room.run() })
-      warmRooms.record(state.warm.count)
+      let deletion = state.deletions[id]
+      let task = Task(executorPreference: lane) {
+        await deletion?.value
+        await room.run()
+      }
+      state.warm[id] = Warm(room: room, task: task)
+      warmGauge.record(state.warm.count)
       return room
     }
   }
@@ -135,7 +161,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     state.withLock { state in
       state.leaving[ObjectIdentifier(room)] = nil
       if state.warm[room.id]?.room === room { state.warm[room.id] = nil }
-      warmRooms.record(state.warm.count)
+      warmGauge.record(state.warm.count)
     }
   }
 
@@ -148,60 +174,5 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     for warm in rooms { _ = warm.room.mailbox.offer(.stop, now: time.now()) }
     for warm in rooms { await warm.task.value }
     for task in leaving { await task.value }
-  }
-}
-
-// MARK: - Housekeeping
-
-extension RoomRegistry {
-  /// Wakes rooms whose timer is due, lets idle rooms go, and trims the journal, until the task is cancelled.
-  public func keepHouse(clock: some Clock<Duration>) async {
-    var pass = 0
-    let passesPerTrim = 60
-    while !Task.isCancelled {
-      await wakeDueRooms()
-      letIdleRoomsGo()
-      if pass.isMultiple(of: passesPerTrim) { await trimJournal() }
-      pass += 1
-      do {
-        try await clock.sleep(for: settings.housekeepingInterval)
-      } catch {
-        return
-      }
-    }
-  }
-
-  /// One look for timers that are due; cold rooms are loaded for it.
-  ///
-  /// A room that cannot be loaded stays due, so the next look goes on behind the last one, and begins anew after the
-  /// end.
-  public func wakeDueRooms() async {
-    let limit = settings.timersPerLook
-    do throws(StoreError) {
-      let timers = try await store.dueTimers(
-        at: time.now(), in: ownership.owned, after: state.withLock { $0.lastDue }, limit: limit)
-      state.withLock { $0.lastDue = timers.count < limit ? nil : timers.last }
-      for timer in timers { _ = offer(.timer, to: timer.room) }
-    } catch {
-      logger.warning("due timers cannot be read", metadata: ["reason": "\(error.message)"])
-    }
-  }
-
-  public func letIdleRoomsGo() {
-    let now = time.now()
-    let rooms = state.withLock { state in state.warm.values.map(\.room) }
-    for room in rooms where room.mailbox.lastUsed.advanced(by: settings.idleBeforePassivation) <= now {
-      _ = room.mailbox.offer(.passivate, now: now)
-    }
-  }
-
-  private func trimJournal() async {
-    let batch = 1000
-    do throws(StoreError) {
-      let before = time.now().advanced(by: .zero - settings.journalRetention)
-      while try await store.trimJournal(before: before, in: ownership.owned, limit: batch) == batch {}
-    } catch {
-      logger.warning("journal not trimmed", metadata: ["reason": "\(error.message)"])
-    }
   }
 }

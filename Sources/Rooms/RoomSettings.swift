@@ -1,3 +1,5 @@
+import RoomCore
+
 /// How rooms are run. Every value has a bound for a reason; each comment says what moving it costs.
 public struct RoomSettings: Sendable {
   /// Operations and relayed messages that may wait in a room's mailbox; one more is refused as `overloaded`. More
@@ -14,9 +16,9 @@ public struct RoomSettings: Sendable {
   /// what has become of them all.
   public var announcedSingly = 8
   /// Operations that a room remembers for its retries.
-  public var dedupCapacity = 512
+  public var dedupCapacity = DedupWindow.defaultCapacity
   /// Events after which a room saves a snapshot. More costs time when the room is loaded; fewer costs writes.
-  public var snapshotInterval = 256
+  public var snapshotInterval = 1024
   /// Events that a client may be behind and still get one by one; beyond, it gets the state.
   public var replayLimit = 1000
   /// How long a room without sessions stays in memory. Longer spares loads, shorter spares memory.
@@ -27,6 +29,15 @@ public struct RoomSettings: Sendable {
   public var timersPerLook = 256
   /// How long the journal is kept behind its snapshot, for clients that resume. At least 24 h are promised.
   public var journalRetention: Duration = .seconds(24 * 3600)
+  /// How long a room is kept after its last event, if that has ended it; nil: for ever. Longer lets people look at old
+  /// orders, and answers their retries; shorter keeps the file small.
+  public var endedRetention: Duration? = .seconds(30 * 24 * 3600)
+  /// How often old rows of the journal and old rooms are looked for. More often spreads the work; less often spares
+  /// reads.
+  public var cleaningInterval: Duration = .seconds(60)
+  /// Rooms that one look for old ones reads; the next look goes on behind them. More finds each old room sooner, at
+  /// about 10 microseconds of a reader each.
+  public var roomsPerCleaning = 1000
 
   public init() {}
 }

@@ -25,6 +25,8 @@ struct Turn<Logic: RoomLogic> {
   /// The state as sessions of a dialect are told it, until it changes.
   private var syncs: [Dialect: [UInt8]?] = [:]
   private var outputs: [(target: Target, item: RoomOutput.Item)] = []
+  /// Told behind all else: one between two broadcasts would keep these from going out as one piece.
+  private var acknowledgements: [(subscriber: any RoomSubscriber, item: RoomOutput.Item)] = []
   private(set) var subscribers: [any RoomSubscriber] = []
 
   /// A turn that was not committed.
@@ -63,6 +65,11 @@ struct Turn<Logic: RoomLogic> {
     outputs.append((.one(subscriber), item))
   }
 
+  mutating func acknowledge(_ item: RoomOutput.Item, to subscriber: any RoomSubscriber) {
+    remember(subscriber)
+    acknowledgements.append((subscriber, item))
+  }
+
   mutating func announce(
     _ sequence: SequenceNumber, full: [UInt8]?, delta: [UInt8]?, among table: SessionTable
   ) {
@@ -82,12 +89,18 @@ struct Turn<Logic: RoomLogic> {
 
   /// What goes to one subscriber, in order.
   func items(for subscriber: any RoomSubscriber) -> [RoomOutput.Item] {
-    outputs.compactMap { output in
+    var items: [RoomOutput.Item] = []
+    items.reserveCapacity(outputs.count + acknowledgements.count)
+    for output in outputs {
       switch output.target {
-      case .everyone: output.item
-      case .one(let target): target === subscriber ? output.item : nil
+      case .everyone: items.append(output.item)
+      case .one(let target): if target === subscriber { items.append(output.item) }
       }
     }
+    for acknowledgement in acknowledgements where acknowledgement.subscriber === subscriber {
+      items.append(acknowledgement.item)
+    }
+    return items
   }
 }
 
@@ -259,7 +272,7 @@ extension Room {
   private func acknowledge(_ sender: Sender, at sequence: SequenceNumber, in turn: inout Turn<Logic>) {
     guard let opId = sender.opId else { return }
     let text = environment.voice.acknowledgement(of: opId, at: sequence, now: turn.now)
-    turn.say(.direct(sender.session, text), to: sender.subscriber)
+    turn.acknowledge(.direct(sender.session, text), to: sender.subscriber)
   }
 
   /// Nothing new happened, and so nothing tells a sender that gave no name, or asked for the state, but the state.

@@ -69,6 +69,16 @@ public protocol RoomStore: Sendable {
     before time: Timestamp, in slots: [Slot: Epoch], limit: Int
   ) async throws(StoreError) -> Int
 
+  /// Deletes a room with all that the store has of it. Afterwards it is as if it had never been written: its name may be
+  /// used for another room, which begins at the first position again.
+  ///
+  /// - Parameter head: where the room was when it was found to be of no more use.
+  /// - Returns: false if the epoch is not the slot's present one.
+  /// - Throws: `.refused` if the room is not there, is in another slot, or does not end at `head`.
+  func deleteRoom(
+    _ room: RoomID, endingAt head: SequenceNumber, slot: Slot, epoch: Epoch
+  ) async throws(StoreError) -> Bool
+
   // MARK: Timers
 
   /// Timers that are due at `now`, in slots that are at the epochs given, the longest due first. Those of one time come

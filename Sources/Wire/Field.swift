@@ -88,13 +88,18 @@ extension DecimalNumber: FieldValue {
 
   static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> DecimalNumber? {
     guard case .number = kind else { return nil }
-    return try reader.strictly { reader throws(JSONError) in try reader.number() }
+    var text = reader
+    let number = try reader.strictly { reader throws(JSONError) in try reader.number() }
+    // `-0` is within no range: it would pass for 0, which removes an item or makes it free.
+    guard number == 0 else { return number }
+    let digits = try text.strictly { text throws(JSONError) in try text.verbatim() }
+    return digits.first == UInt8(ascii: "-") ? .beyondRange : number
   }
 }
 
 /// A position, a count, a moment.
 extension Int64: FieldValue {
-  static var rule: String { "an integer that is not negative" }
+  static var rule: String { "an integer from 0 to \(Int64.max)" }
 
   static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> Int64? {
     guard let integer = try DecimalNumber.read(kind, from: &reader)?.integer, integer >= 0 else { return nil }

@@ -86,7 +86,10 @@ struct FrameTests {
     Violation("a length beyond all bounds", 1009) {
       $0.connection.send(ByteBuffer(bytes: [0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4]))
     },
-    Violation("a negative length", 1009) {
+    Violation("a length in more bytes than it needs", 1002) {
+      $0.connection.send(ByteBuffer(bytes: [0x81, 0xFE, 0, 2, 1, 2, 3, 4, 0x7A, 0x7F]))
+    },
+    Violation("a negative length", 1002) {
       $0.connection.send(ByteBuffer(bytes: [0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4]))
     },
     Violation("no UTF-8", 1007) { $0.send(.text, [0x22, 0xC3, 0x28, 0x22]) },
@@ -178,6 +181,27 @@ struct FrameTests {
       #expect(try await silent.next() == nil)
     }
   }
+
+  @Test("a flood of pings, of pongs, or of parts of messages ends the connection", arguments: FloodKind.allCases)
+  func flood(kind: FloodKind) async throws {
+    try await withServer {
+      $0.gateway.frameBurst = 20
+      $0.gateway.framesPerSecond = 1
+    } _: { server async throws in
+      let client = try await FrameClient.open(server.port)
+      if kind == .part { client.send(.text, [], isFinal: false) }
+      for _ in 0..<100 {
+        switch kind {
+        case .ping: client.send(.ping, [1])
+        case .pong: client.send(.pong, [1])
+        case .part: client.send(.continuation, [], isFinal: false)
+        }
+      }
+      #expect(try await client.closeCode() == 1008)
+    }
+  }
+
+  enum FloodKind: CaseIterable { case ping, pong, part }
 
   @Test("who does not answer a close is cut")
   func unansweredClose() async throws {

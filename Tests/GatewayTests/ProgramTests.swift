@@ -296,6 +296,7 @@ struct ProgramTests {
       let unread = try await ChildProcess.run(["rooms", "import", broken, "--store", "sqlite:\(new)"])
       #expect(unread.exit == .code(1))
       #expect(unread.errors.contains("an exported row of the journal has events"), "\(unread.errors)")
+      #expect(!FileManager.default.fileExists(atPath: new + "-wal"), "the store was not closed")
 
       // Clean, damaged, and not there.
       #expect(try await rooms("verify", store: new) == ["rooms: 2, events in the journal: 6, findings: 0"])

@@ -9,15 +9,7 @@ struct SystemCallTests {
   private static let calls = "trace=pwrite64,pwritev,write,writev,sendto,sendmsg,fdatasync,fsync"
 
   /// Whether programs may be traced here at all; containers often forbid it.
-  static let canTrace: Bool = {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: strace)
-    process.arguments = ["-f", "-o", "/dev/null", "/bin/true"]
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-  }()
+  static let canTrace = Program.succeeds(strace, ["-f", "-o", "/dev/null", "/bin/true"])
 
   @Test(
     "for each operation: journal written, then synced, then sent",

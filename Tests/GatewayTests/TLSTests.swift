@@ -99,6 +99,7 @@ struct TLSTests {
   func limits() async throws {
     try await withTLSServer {
       $0.gateway.connectionsPerAddress = 2
+      $0.gateway.firstRequestWithin = patience
     } _: { server, certificate, _ async throws in
       let url = "https://localhost:\(server.port)/healthz"
       let http2 = try await RawConnection.open(
@@ -200,7 +201,7 @@ struct TLSTests {
   @Test("an answer that its client does not take is given up")
   func untaken() async throws {
     try await withHTTP2 {
-      $0.gateway.idleHTTP = .milliseconds(200)
+      $0.gateway.idleHTTP = .seconds(2)
     } _: { connection async throws in
       // SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of a body may be sent.
       connection.send(

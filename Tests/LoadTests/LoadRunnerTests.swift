@@ -1,88 +1,13 @@
 import Foundation
 import Load
 import NIOCore
-import NIOWebSocket
 import Synchronization
 import Testing
-
-/// A server of rooms with as much sense as the driver needs, and a fault on request.
-private final class TinyRooms: Sendable {
-  enum Fault: Sendable {
-    case none
-    /// The n-th change is not broadcast to one participant.
-    case losesDelivery(of: Int)
-    /// The n-th change is refused.
-    case refuses(Int)
-    /// The n-th change makes the server hang up.
-    case hangsUp(at: Int)
-    /// Joins are refused.
-    case refusesJoins
-  }
-
-  private struct State {
-    var rooms: [String: [(ObjectIdentifier, LoopbackServer.Peer)]] = [:]
-    var roomOf: [ObjectIdentifier: String] = [:]
-    var items = 0
-    var changes = 0
-  }
-
-  private let fault: Fault
-  private let state = Mutex(State())
-
-  init(_ fault: Fault) {
-    self.fault = fault
-  }
-
-  func start() async throws -> LoopbackServer {
-    try await LoopbackServer.start { path, peer in
-      self.state.withLock {
-        $0.rooms[path, default: []].append((ObjectIdentifier(peer.channel), peer))
-        $0.roomOf[ObjectIdentifier(peer.channel)] = path
-      }
-    } behavior: { frame, peer in
-      guard frame.opcode == .text else { return }
-      self.receive(String(buffer: frame.unmaskedData), from: peer)
-    }
-  }
-
-  private func receive(_ text: String, from peer: LoopbackServer.Peer) {
-    guard let message = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
-      let type = message["type"] as? String, let participant = message["participantId"] as? String
-    else { return peer.send(.text, #"{"type":"error","error":"no JSON"}"#) }
-    var peers: [LoopbackServer.Peer] = []
-    var item = 0
-    var change = 0
-    state.withLock { state in
-      peers = state.rooms[state.roomOf[ObjectIdentifier(peer.channel)] ?? ""]?.map(\.1) ?? []
-      if type == "add_item" { state.items += 1 }
-      if type == "update_quantity" { state.changes += 1 }
-      (item, change) = (state.items, state.changes)
-    }
-    func broadcast(_ kind: String, data: String) {
-      for peer in peers { peer.send(.text, #"{"type":"\#(kind)","participantId":"\#(participant)","data":\#(data)}"#) }
-    }
-    switch type {
-    case "join":
-      if case .refusesJoins = fault { return peer.send(.text, #"{"type":"error","error":"no seat"}"#) }
-      broadcast("participant_joined", data: "{}")
-    case "add_item": broadcast("item_added", data: #"{"item":{"id":"i-\#(item)"}}"#)
-    default:
-      switch fault {
-      case .losesDelivery(of: change): peers.removeLast()
-      case .refuses(change): return peer.send(.text, #"{"type":"error","error":"not today"}"#)
-      case .hangsUp(at: change): return peer.channel.close(promise: nil)
-      default: break
-      }
-      if let opID = message["opId"] { peer.send(.text, #"{"type":"ack","opId":"\#(opID)","seq":\#(change)}"#) }
-      broadcast("quantity_updated", data: "{}")
-    }
-  }
-}
 
 @Suite("LoadRunner", .timeLimit(.minutes(2)))
 struct LoadRunnerTests {
   private func run(
-    _ fault: TinyRooms.Fault = .none, _ change: (inout LoadScenario) -> Void = { _ in }
+    _ fault: TinyRooms.Fault = .none, _ change: (inout LoadScenario) throws -> Void = { _ in }
   ) async throws -> LoadReport {
     let server = try await TinyRooms(fault).start()
     var scenario = LoadScenario(roomPrefix: "test")
@@ -90,7 +15,7 @@ struct LoadRunnerTests {
     scenario.participantsPerRoom = 4
     scenario.warmupSeconds = 0
     scenario.measuredSeconds = 1
-    change(&scenario)
+    try change(&scenario)
     var target = LoadTarget(host: "127.0.0.1", port: server.port)
     target.processIDs = [ProcessInfo.processInfo.processIdentifier]
     let report = try await LoadRunner(scenario: scenario, target: target).run()
@@ -129,6 +54,70 @@ struct LoadRunnerTests {
     #expect((1...501).contains(report.ownEcho.count))
   }
 
+  @Test("a participant has as many operations on their way as the scenario says, in both pacings", arguments: [1, 500])
+  func inFlight(rate: Double) async throws {
+    // This server answers nothing before it has three of them.
+    let report = try await run(.answersInThrees) {
+      $0.rooms = 1
+      $0.participantsPerRoom = 1
+      $0.operationsInFlight = 3
+      if rate > 1 { $0.pacing = .openLoop(operationsPerSecond: rate) }
+    }
+    // At the end of an open loop one or two may be left that the server waits to answer.
+    if rate == 1 { #expect(report.errors == LoadErrors()) }
+    #expect(report.operations >= 3)
+  }
+
+  @Test("who listens and did not join sees each operation once, and none of them makes one", arguments: [1, 2])
+  func listeners(dialect: Int) async throws {
+    let report = try await run {
+      $0.listenersPerRoom = 3
+      $0.dialect = try #require(LoadScenario.Dialect(rawValue: dialect))
+    }
+    #expect(report.errors == LoadErrors())
+    #expect(report.setup.connections == 3 * 7)
+    #expect(report.ownEcho.count > 0)
+    #expect(report.others.count == 6 * report.ownEcho.count)
+  }
+
+  @Test("what a listener misses is in the report")
+  func listenerMisses() async throws {
+    let report = try await run(.losesDelivery(of: 2)) { $0.listenersPerRoom = 1 }
+    #expect(report.errors.samples.contains { $0.contains("never came") }, "\(report.errors.samples)")
+  }
+
+  @Test("participants that are idle join, and send nothing more")
+  func idle() async throws {
+    let report = try await run {
+      $0.pacing = .idle
+      $0.itemsPerRoom = 0
+    }
+    #expect(report.errors == LoadErrors())
+    #expect(report.operations == 0 && report.deliveries == 0)
+    #expect(report.setup.connections == 12)
+    #expect(report.setup.connectionsPerSecond > 0)
+    #expect(report.setup.serverCPUSeconds != nil)
+  }
+
+  @Test("connections come from as many addresses as are asked for")
+  func sources() async throws {
+    let addresses = Mutex<Set<String>>([])
+    let rooms = TinyRooms(.none) { peer in
+      if let address = peer.channel.remoteAddress?.ipAddress { addresses.withLock { _ = $0.insert(address) } }
+    }
+    let server = try await rooms.start()
+    var scenario = LoadScenario(roomPrefix: "test")
+    scenario.rooms = 1
+    scenario.warmupSeconds = 0
+    scenario.measuredSeconds = 0.1
+    var target = LoadTarget(host: "127.0.0.1", port: server.port)
+    target.sourceAddresses = 2
+    let report = try await LoadRunner(scenario: scenario, target: target).run()
+    await server.stop()
+    #expect(report.errors == LoadErrors())
+    #expect(addresses.withLock { $0 } == ["127.0.0.1", "127.0.0.2"])
+  }
+
   @Test("a report survives JSON")
   func codable() async throws {
     let report = try await run()
@@ -143,7 +132,7 @@ struct LoadRunnerTests {
       (.refuses(2), "not today"),
       (.hangsUp(at: 2), "the server closed a connection"),
     ] as [(TinyRooms.Fault, String)])
-  fileprivate func faults(fault: TinyRooms.Fault, sample: String) async throws {
+  func faults(fault: TinyRooms.Fault, sample: String) async throws {
     let report = try await run(fault)
     #expect(!report.errors.isEmpty)
     #expect(report.errors.samples.contains { $0.contains(sample) }, "\(report.errors.samples)")

@@ -86,15 +86,16 @@ struct ReplyScanTests {
 
 @Suite("Arithmetic of the driver")
 struct DriverArithmeticTests {
-  @Test("the beginning of an operation is known while it is among the last")
-  func operationTimes() {
-    var times = OperationTimes()
+  @Test("the beginning of an operation is known while it is among the last", arguments: [1, 10])
+  func operationTimes(inFlight: Int) {
+    var times = OperationTimes(inFlight: inFlight)
+    let kept = OperationTimes.maxLag + inFlight
     #expect(times.beginning(of: 0) == nil)
     for number in 0..<100 { times.began(at: UInt64(number) * 10) }
     #expect(times.count == 100)
     #expect(times.beginning(of: 99) == 990)
-    #expect(times.beginning(of: 100 - OperationTimes.window) == UInt64(100 - OperationTimes.window) * 10)
-    #expect(times.beginning(of: 99 - OperationTimes.window) == nil)
+    #expect(times.beginning(of: 100 - kept) == UInt64(100 - kept) * 10)
+    #expect(times.beginning(of: 99 - kept) == nil)
     #expect(times.beginning(of: 100) == nil)
     #expect(times.beginning(of: -1) == nil)
   }

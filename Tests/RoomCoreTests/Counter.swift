@@ -105,6 +105,7 @@ enum Counter: RoomLogic {
   }
 
   static func timerDue(_ state: State) -> Timestamp? { state.hasEnded ? nil : state.due }
+  static func hasEnded(_ state: State) -> Bool { state.hasEnded }
   static func changesNothing(_ event: Event) -> Bool { false }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.value != 0 }
 }

@@ -113,8 +113,8 @@ struct SavedBeforeSentTests {
       #expect(
         answers
           == (failure.isWritten
-            ? ["ack two 3", "ack join 1", "no refused tooMuch"]
-            : [retry, "ack join 1", "no refused tooMuch", "retry - \(failure.code)"]))
+            ? ["no refused tooMuch", "ack two 3", "ack join 1"]
+            : [retry, "no refused tooMuch", "retry - \(failure.code)", "ack join 1"]))
       let head: Int64 = failure.isWritten ? 4 : 2
       let text = failure.isWritten ? "4 total=7 trace=1027 members=ann" : "2 total=1 trace=1 members=ann"
       #expect(late.sights == [.sync(head, text + " online=ann")])

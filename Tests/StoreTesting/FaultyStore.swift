@@ -150,6 +150,13 @@ package final class FaultyStore: RoomStore {
     return try await inner.trimJournal(before: time, in: slots, limit: limit)
   }
 
+  package func deleteRoom(
+    _ room: RoomID, endingAt head: SequenceNumber, slot: Slot, epoch: Epoch
+  ) async throws(StoreError) -> Bool {
+    try write()
+    return try await inner.deleteRoom(room, endingAt: head, slot: slot, epoch: epoch)
+  }
+
   package func dueTimers(
     at now: Timestamp, in slots: [Slot: Epoch], after: DueTimer?, limit: Int
   ) async throws(StoreError) -> [DueTimer] {

@@ -153,22 +153,49 @@ struct SQLiteOpeningTests {
     await writer.commit(room("a"), 1)
     await old.close()
 
-    let step = (number: 2, sql: "CREATE TABLE extra (x); INSERT INTO extra VALUES (7)")
-    await expectRefused("older schema 1", mode: .readOnly) { $0.extraMigrations = [step] }
+    let step = (number: 3, sql: "CREATE TABLE extra (x); INSERT INTO extra VALUES (7)")
+    await expectRefused("older schema 2", mode: .readOnly) { $0.extraMigrations = [step] }
     let new = try await open { $0.extraMigrations = [step] }
     #expect(try await new.load(room("a"))?.head == SequenceNumber(1))
     await new.close()
     #expect(try RawDatabase(path).query("SELECT x FROM extra") == ["7"])
-    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["2"])
+    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["3"])
 
-    await expectRefused("schema 2", "newer program")
-    await expectRefused("schema 2", "newer program", mode: .readOnly)
+    await expectRefused("schema 3", "newer program")
+    await expectRefused("schema 3", "newer program", mode: .readOnly)
+  }
+
+  /// A file of the first schema knows of no oldest rows; the step counts them.
+  @Test func aFileOfTheFirstSchemaIsBroughtUpAndTrimmedAsBefore() async throws {
+    let old = try await open()
+    var writer = Writer(old)
+    let (a, b) = (room("a"), room("b"))
+    try await writer.claim(a, b)
+    for number in 1...Int64(4) { await writer.commit(a, number) }
+    await writer.commit(b, 1, count: 2)
+    #expect(try await writer.save(a, at: 3))
+    #expect(try await writer.save(b, at: 1))
+    await old.close()
+    let raw = try RawDatabase(path)
+    for sql in [
+      "DROP INDEX snapshots_by_oldest", "ALTER TABLE snapshots DROP COLUMN oldest",
+      "UPDATE meta SET value = '1' WHERE key = 'schema_version'",
+    ] { try raw.query(sql) }
+
+    await expectRefused("older schema 1", mode: .readOnly)
+    let new = try await open()
+    #expect(try raw.query("SELECT oldest FROM snapshots ORDER BY room") == ["1000", "NULL"])
+    let trimmed = try await new.trimJournal(before: Timestamp(millis: 2500), in: writer.epochs, limit: 100)
+    #expect(trimmed == 2)
+    #expect(try await new.trimJournal(before: Timestamp(millis: .max), in: writer.epochs, limit: 100) == 1)
+    #expect(try await new.load(a)?.head == SequenceNumber(4))
+    await new.close()
   }
 
   @Test func aStepThatFailsLeavesTheSchemaBeforeIt() async throws {
-    let steps = [(number: 2, sql: "CREATE TABLE good (x)"), (number: 3, sql: "CREATE TABLE half (x); nonsense")]
+    let steps = [(number: 3, sql: "CREATE TABLE good (x)"), (number: 4, sql: "CREATE TABLE half (x); nonsense")]
     await #expect(throws: StoreError.self) { try await open { $0.extraMigrations = steps } }
-    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["2"])
+    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["3"])
     #expect(try RawDatabase(path).query("SELECT count(*) FROM sqlite_schema WHERE name = 'half'") == ["0"])
     try await open { $0.extraMigrations = Array(steps[..<1]) }.close()
   }

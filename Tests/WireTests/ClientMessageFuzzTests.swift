@@ -46,6 +46,8 @@ import Wire
     if bytes.contains(0) || bytes.starts(with: [0xEF, 0xBB, 0xBF]) || bytes.first == 0xFF || bytes.first == 0xFE {
       return true
     }
+    // Foundation forgets the sign of a zero.
+    if bytes.firstRange(of: Array("-0".utf8)) != nil { return true }
     // A comma before a bracket, an exponent of two digits or more, or nineteen digits in a row.
     var digits = 0
     var exponentDigits = -1

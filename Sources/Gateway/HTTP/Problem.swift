@@ -1,4 +1,5 @@
 import JSONText
+import NIOHTTP1
 
 /// An error as `application/problem+json` (RFC 9457).
 struct Problem: Error, Sendable, Equatable {
@@ -20,6 +21,17 @@ struct Problem: Error, Sendable, Equatable {
       status: refusal.status, code: refusal == .otherRoom ? "forbidden" : "unauthorized",
       title: "A valid token is required",
       detail: refusal.message)
+  }
+
+  /// A request that the parser gave up.
+  static func unparsed(_ error: any Error) -> Problem {
+    guard error as? HTTPParserError == .headerOverflow else {
+      return Problem(status: 400, code: "bad_request", title: "The request is malformed")
+    }
+    let (bytes, count) = (HTTP2Connection.maxHeaderBytes, RequestRules.maxFields)
+    return Problem(
+      status: 431, code: "header_fields_too_large", title: "The request's header fields are too large",
+      detail: "the target and the header fields have at most \(bytes) bytes, in at most \(count) fields")
   }
 
   var json: [UInt8] {

@@ -11,7 +11,7 @@ enum RoomRoute: Equatable {
 
   /// - Parameter path: without the query; may have more segments behind the room, which clients may use as they like.
   init?(path: Substring, servesEcho: Bool) {
-    let segments = path.split(separator: "/", omittingEmptySubsequences: false)
+    let segments = path.pieces(between: "/")
     guard segments.count >= 3, segments[0].isEmpty else { return nil }
     let name: Substring
     switch (String(segments[1]), String(segments[2])) {
@@ -35,16 +35,24 @@ struct Query {
   /// The first of several values of one name counts.
   init(_ text: Substring) {
     var values: [String: String] = [:]
-    for pair in text.split(separator: "&") {
-      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-      guard let name = parts[0].removingPercentEncoding else { continue }
-      let value = parts.count > 1 ? parts[1].replacing("+", with: " ").removingPercentEncoding : ""
+    for pair in text.pieces(between: "&") where !pair.isEmpty {
+      let parts = pair.pieces(between: "=", maxSplits: 1)
+      guard let name = String(parts[0]).removingPercentEncoding else { continue }
+      let value = parts.count > 1 ? parts[1].pieces(between: "+").joined(separator: " ").removingPercentEncoding : ""
       if let value, values[name] == nil { values[name] = value }
     }
     self.values = values
   }
 
   subscript(name: String) -> String? { values[name] }
+}
+
+extension Substring {
+  /// Splits at bytes, as RFC 3986 does: a character that combines with a separator would hide it from Swift's own split.
+  fileprivate func pieces(between separator: Unicode.Scalar, maxSplits: Int = .max) -> [Substring] {
+    utf8.split(separator: UInt8(ascii: separator), maxSplits: maxSplits, omittingEmptySubsequences: false)
+      .map(Substring.init)
+  }
 }
 
 /// What is known of a client when its WebSocket opens.

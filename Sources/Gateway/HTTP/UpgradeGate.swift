@@ -20,6 +20,8 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
     case deciding([HTTPServerRequestPart])
     case passed
     case refused
+    /// A later request was refused, behind the answers to those before it; nothing more counts.
+    case ended
   }
 
   private let admission: UpgradeAdmission
@@ -46,14 +48,18 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
     switch phase {
     case .waiting: receiveFirst(part, context: context)
     case .deciding(let parts): phase = .deciding(parts + [part])
-    case .passed: context.fireChannelRead(wrapInboundOut(part.withoutUpgrade))
-    case .refused: break
+    case .passed: receiveNext(part, context: context)
+    case .refused, .ended: break
     }
   }
 
   private func receiveFirst(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) {
     guard case .head(let head) = part else { return pass([part], context: context) }
     timeout?.cancel()
+    if let fault = RequestRules.fault(of: head) {
+      let problem = Problem(status: 400, code: "bad_request", title: "The request is malformed", detail: fault)
+      return refuse(UpgradeRefusal(problem), context: context)
+    }
     guard head.isWebSocketUpgrade, let route = admission.route(for: head) else {
       return pass([part.withoutUpgrade], context: context)
     }
@@ -64,6 +70,16 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
     let address = context.value.remoteAddress
     context.value.eventLoop.makeFutureWithTask { await admission.decide(request, route: route, from: address) }
       .whenSuccess { decision in gate.value.conclude(decision, context: context.value) }
+  }
+
+  /// What comes behind the first request. Its refusal must wait for the answers that are still due, so it goes the way of
+  /// what cannot be parsed.
+  private func receiveNext(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) {
+    if case .head(let head) = part, RequestRules.fault(of: head) != nil {
+      phase = .ended
+      return context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
+    }
+    context.fireChannelRead(wrapInboundOut(part.withoutUpgrade))
   }
 
   private func conclude(_ decision: UpgradeDecision, context: ChannelHandlerContext) {
@@ -100,13 +116,12 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     switch phase {
-    case .waiting, .deciding:
-      refuse(
-        UpgradeRefusal(Problem(status: 400, code: "bad_request", title: "The request is malformed")), context: context)
+    case .waiting, .deciding: refuse(UpgradeRefusal(.unparsed(error)), context: context)
     case .passed:
       context.fireErrorCaught(error)
       if error is ByteToMessageDecoderError.PayloadTooLargeError { context.close(promise: nil) }
     case .refused: context.close(promise: nil)
+    case .ended: break
     }
   }
 
@@ -260,10 +275,13 @@ extension RoomTokens {
 
 extension HTTPRequestHead {
   /// The target's path, without its query.
-  var path: Substring { uri.prefix { $0 != "?" } }
+  var path: Substring { uri[..<(queryMark ?? uri.endIndex)] }
 
   var query: Substring {
-    guard let mark = uri.firstIndex(of: "?") else { return "" }
-    return uri[uri.index(after: mark)...]
+    guard let queryMark else { return "" }
+    return Substring(uri.utf8[queryMark...].dropFirst())
   }
+
+  /// A byte, not a character: what combines with a `?` does not hide it.
+  private var queryMark: String.Index? { uri.utf8.firstIndex(of: UInt8(ascii: "?")) }
 }

@@ -9,6 +9,8 @@ struct GatewayMetrics: Sendable {
   let rateLimited = Counter(label: "stonepot_messages_rate_limited_total")
   let lags = Counter(label: "stonepot_outbox_overflows_total")
   let slowConsumers = Counter(label: "stonepot_slow_consumers_closed_total")
+  /// HTTP clients that took too long to send a request or to take its answer.
+  let slowClients = Counter(label: "stonepot_http_slow_clients_closed_total")
   let deadPeers = Counter(label: "stonepot_dead_peers_closed_total")
   let refusedConnections = Counter(label: "stonepot_connections_refused_total")
   let failedHandshakes = Counter(label: "stonepot_tls_handshakes_failed_total")

@@ -9,9 +9,9 @@ struct LoopHandle: Sendable {
   private let context: NIOLoopBound<LoopContext>
 
   /// Called on the loop.
-  init(onLoop loop: any EventLoop) {
+  init(onLoop loop: any EventLoop, settings: GatewaySettings) {
     self.loop = loop
-    context = NIOLoopBound(LoopContext(loop: loop), eventLoop: loop)
+    context = NIOLoopBound(LoopContext(loop: loop, settings: settings), eventLoop: loop)
   }
 
   /// What lives on the loop; only for callers that are on it.
@@ -42,7 +42,7 @@ final class Audience: RoomSubscriber {
 
   func deliver(_ output: RoomOutput) {
     let allocator = ByteBufferAllocator()
-    let items = output.items.map { FramedItem($0, allocator: allocator) }
+    let items = FramedItem.framing(output.items, allocator: allocator)
     let counts = counts.withLock { $0 }
     for (index, handle) in loops.enumerated() where counts[index] > 0 {
       handle.run { context in context.deliver(items, to: self.room) }

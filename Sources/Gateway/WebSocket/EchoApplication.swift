@@ -7,9 +7,9 @@ final class EchoApplication: WebSocketApplication {
 
   func opened(_ connection: WebSocketConnection) { self.connection = connection }
 
-  func received(_ opcode: WebSocketOpcode, _ message: ByteBuffer) {
+  func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline) {
     guard let connection else { return }
-    if opcode == .text, String(validating: message.readableBytesView, as: UTF8.self) == nil {
+    if opcode == .text, String(validating: message, as: UTF8.self) == nil {
       connection.close(.dataInconsistentWithMessage, reason: "text must be UTF-8")
       return
     }

@@ -15,9 +15,20 @@ final class RoomSession: WebSocketApplication {
     case waiting
     case live
     /// Changes wait until the client has what it missed.
-    case resuming([ByteBuffer])
+    case resuming(Backlog)
     /// The client is too slow: changes are left out until it has drained and gets the state instead.
     case lagging(since: NIODeadline)
+  }
+
+  private struct Backlog {
+    private(set) var runs: [FramedChanges.Run] = []
+    /// Of frames.
+    private(set) var count = 0
+
+    mutating func append(_ run: FramedChanges.Run) {
+      runs.append(run)
+      count += run.count
+    }
   }
 
   let room: RoomID
@@ -62,19 +73,16 @@ final class RoomSession: WebSocketApplication {
           session: number, participant: entry.identity?.participant, dialect: entry.dialect, since: entry.since)))
   }
 
-  func received(_ opcode: WebSocketOpcode, _ message: ByteBuffer) {
+  func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline) {
     hub.metrics.messagesReceived.increment()
-    guard bucket.take(now: NIODeadline.now().uptimeNanoseconds) else { return strike() }
+    guard bucket.take(now: now.uptimeNanoseconds) else { return strike() }
     guard opcode == .text else {
       return refuse(RefusalNotice(code: "invalid_json", message: "messages are text, not binary"))
     }
     do throws(WireError) {
-      let message = try message.withUnsafeReadableBytesTyped { text throws(WireError) in
-        try ClientMessage.decode(text)
-      }
-      handle(message)
+      handle(try ClientMessage.decode(message))
     } catch {
-      if error.code == .invalidJSON, String(validating: message.readableBytesView, as: UTF8.self) == nil {
+      if error.code == .invalidJSON, String(validating: message, as: UTF8.self) == nil {
         connection?.close(.dataInconsistentWithMessage, reason: "text must be UTF-8")
       } else {
         refuse(RefusalNotice(error))
@@ -168,30 +176,49 @@ final class RoomSession: WebSocketApplication {
 
   // MARK: - Room to client
 
-  func deliverChange(at sequence: SequenceNumber, full: ByteBuffer?, delta: ByteBuffer?) {
+  func deliver(_ items: [FramedItem]) {
     guard let connection else { return }
-    guard let frame = entry.dialect == .full ? full : delta else {
-      if case .live = feed { seen = sequence }
+    connection.withOneFlush {
+      for item in items { deliver(item) }
+    }
+  }
+
+  private func deliver(_ item: FramedItem) {
+    switch item {
+    case .changes(let changes): deliver(changes)
+    case .transient(let frame): deliverTransient(frame)
+    case .direct(let addressee, let frame): if addressee == number { deliverDirect(frame) }
+    case .sync(let addressee, let head, let frame): if addressee == number { deliverState(frame, at: head) }
+    case .resuming(let addressee, let head, let frame): if addressee == number { beginResuming(frame, through: head) }
+    case .history(let addressee, let frames): if addressee == number { finishResuming(frames) }
+    case .ended(let ending): end(ending)
+    }
+  }
+
+  private func deliver(_ changes: FramedChanges) {
+    guard let connection else { return }
+    guard let run = changes[entry.dialect] else {
+      if case .live = feed { seen = changes.last }
       return
     }
     switch feed {
     case .waiting, .lagging: return
-    case .resuming(var frames):
+    case .resuming(var backlog):
       feed = .waiting
-      guard frames.count < hub.settings.resumeBacklog else {
+      guard backlog.count < hub.settings.resumeBacklog else {
         send(.resync(number))
         return
       }
-      frames.append(frame)
-      feed = .resuming(frames)
-      backlogSeen = sequence
+      backlog.append(run)
+      feed = .resuming(backlog)
+      backlogSeen = changes.last
     case .live:
       guard connection.isWritable else {
         lag()
         return
       }
-      connection.send(frame)
-      seen = sequence
+      connection.send(run.bytes, count: run.count)
+      seen = changes.last
     }
   }
 
@@ -202,23 +229,23 @@ final class RoomSession: WebSocketApplication {
     hub.metrics.lags.increment()
   }
 
-  func deliverTransient(_ frame: ByteBuffer) {
+  private func deliverTransient(_ frame: ByteBuffer) {
     guard entry.dialect == .delta, let connection else { return }
     switch feed {
     case .waiting, .lagging: return
-    case .resuming(var frames):
-      guard frames.count < hub.settings.resumeBacklog else { return }
+    case .resuming(var backlog):
+      guard backlog.count < hub.settings.resumeBacklog else { return }
       feed = .waiting
-      frames.append(frame)
-      feed = .resuming(frames)
+      backlog.append(FramedChanges.Run(bytes: frame, count: 1))
+      feed = .resuming(backlog)
     case .live: if connection.isWritable { connection.send(frame) } else { lag() }
     }
   }
 
   /// Answers to the client's own operations are not left out: their number is bounded by what it sends.
-  func deliverDirect(_ frame: ByteBuffer) { connection?.send(frame) }
+  private func deliverDirect(_ frame: ByteBuffer) { connection?.send(frame) }
 
-  func deliverState(_ frame: ByteBuffer?, at head: SequenceNumber) {
+  private func deliverState(_ frame: ByteBuffer?, at head: SequenceNumber) {
     guard let connection else { return }
     guard connection.isWritable else { return lag() }
     if let frame { connection.send(frame) }
@@ -226,34 +253,25 @@ final class RoomSession: WebSocketApplication {
     feed = .live
   }
 
-  func beginResuming(_ frame: ByteBuffer, through head: SequenceNumber) {
+  private func beginResuming(_ frame: ByteBuffer, through head: SequenceNumber) {
     connection?.send(frame)
     seen = entry.since ?? .zero
     backlogSeen = head
-    feed = .resuming([])
+    feed = .resuming(Backlog())
   }
 
-  func finishResuming(_ missed: [ByteBuffer]) {
+  private func finishResuming(_ missed: [ByteBuffer]) {
     guard case .resuming(let since) = feed else { return }
-    for frame in missed + since { connection?.send(frame) }
+    for frame in missed { connection?.send(frame) }
+    for run in since.runs { connection?.send(run.bytes, count: run.count) }
     seen = max(seen, backlogSeen)
     feed = .live
   }
 
-  func end(_ ending: RoomEnding) {
+  private func end(_ ending: RoomEnding) {
     switch ending {
     case .moved: connection?.close(.serviceRestart, reason: "the room moves; reconnect")
     case .unavailable: connection?.close(.tryAgainLater, reason: "the room cannot be read now")
     }
-  }
-}
-
-extension ByteBuffer {
-  /// `withUnsafeReadableBytes` that keeps the type of the error.
-  fileprivate func withUnsafeReadableBytesTyped<Value>(
-    _ body: (UnsafeRawBufferPointer) throws(WireError) -> Value
-  ) throws(WireError) -> Value {
-    let result = withUnsafeReadableBytes { bytes in Result { () throws(WireError) -> Value in try body(bytes) } }
-    return try result.get()
   }
 }

@@ -5,7 +5,8 @@ import NIOWebSocket
 /// What a WebSocket's messages mean: a session in a room, or an echo. Called on the connection's loop.
 protocol WebSocketApplication: AnyObject {
   func opened(_ connection: WebSocketConnection)
-  func received(_ opcode: WebSocketOpcode, _ message: ByteBuffer)
+  /// - Parameter message: valid during the call.
+  func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline)
   /// The socket takes more again, after it had refused.
   func drained()
   func closed()
@@ -15,9 +16,11 @@ protocol WebSocketApplication: AnyObject {
 
 /// One WebSocket: frames in, frames out, pings, and the closing handshake.
 ///
-/// The last handler of its channel. Writes are flushed once per tick of the loop.
-final class WebSocketConnection: ChannelInboundHandler {
-  typealias InboundIn = WebSocketFrame
+/// The only handler of its channel, but for TLS: each more would be passed by every read, write and flush. Writes are
+/// flushed once per tick of the loop. Who does not read is not read from: else its pings and refusals would pile up here.
+final class WebSocketConnection: ChannelDuplexHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
   private enum Phase: Equatable {
@@ -29,39 +32,43 @@ final class WebSocketConnection: ChannelInboundHandler {
 
   private let application: any WebSocketApplication
   private let loopContext: LoopContext
-  private let settings: GatewaySettings
   private let metrics: GatewayMetrics
-  private var assembler: MessageAssembler
+  private var reader: FrameReader
+  private var frameBucket: TokenBucket
   private var context: ChannelHandlerContext?
+  private(set) var allocator = ByteBufferAllocator()
   private var phase = Phase.open
+  /// Whether the bytes that wait for the client are within their bound.
+  private(set) var isWritable = true
+  /// A read that waits until the client takes bytes again.
+  private var isReadHeld = false
   private var heardAt: NIODeadline
   private var pingedAt: NIODeadline?
   private var isFlushPending = false
+  /// What still comes is dropped.
+  private var isBeyondReading = false
 
   init(
-    application: any WebSocketApplication, maxMessageBytes: Int, loopContext: LoopContext, settings: GatewaySettings,
+    application: any WebSocketApplication, maxMessageBytes: Int, limitsFrames: Bool, loopContext: LoopContext,
     metrics: GatewayMetrics
   ) {
     self.application = application
     self.loopContext = loopContext
-    self.settings = settings
     self.metrics = metrics
-    assembler = MessageAssembler(maxBytes: maxMessageBytes)
+    reader = FrameReader(maxBytes: maxMessageBytes)
     heardAt = .now()
+    frameBucket = TokenBucket(
+      burst: loopContext.settings.frameBurst, perSecond: limitsFrames ? loopContext.settings.framesPerSecond : 0,
+      now: heardAt.uptimeNanoseconds)
   }
 
   // MARK: - What the application does
 
-  var allocator: ByteBufferAllocator { context?.channel.allocator ?? ByteBufferAllocator() }
-
-  /// Whether the bytes that wait for the client are within their bound.
-  var isWritable: Bool { context?.channel.isWritable ?? false }
-
-  /// Sends a finished frame.
-  func send(_ frame: ByteBuffer) {
+  /// Sends finished frames.
+  func send(_ frames: ByteBuffer, count: Int = 1) {
     guard phase == .open, let context else { return }
-    context.write(wrapOutboundOut(frame), promise: nil)
-    metrics.framesSent.increment()
+    context.write(wrapOutboundOut(frames), promise: nil)
+    metrics.framesSent.increment(by: count)
     flushLater()
   }
 
@@ -72,11 +79,21 @@ final class WebSocketConnection: ChannelInboundHandler {
     flushLater()
   }
 
+  /// Flushes what `body` sends at its end, and not with the rest of the tick.
+  func withOneFlush(_ body: () -> Void) {
+    guard !isFlushPending else { return body() }
+    isFlushPending = true
+    body()
+    flush()
+  }
+
   private func flushLater() {
     guard !isFlushPending else { return }
     isFlushPending = true
     loopContext.flushLater(self)
   }
+
+  private var settings: GatewaySettings { loopContext.settings }
 
   // MARK: - What the loop does
 
@@ -100,7 +117,7 @@ final class WebSocketConnection: ChannelInboundHandler {
       }
     } else if now >= heardAt + TimeAmount(settings.pingAfter) {
       pingedAt = now
-      send(Frames.frame(.ping, ByteBuffer(), allocator: allocator))
+      send(Frames.frame(.ping, [], allocator: allocator))
     }
     application.sweep(now: now)
   }
@@ -111,37 +128,69 @@ final class WebSocketConnection: ChannelInboundHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    allocator = context.channel.allocator
+    isWritable = context.channel.isWritable
     loopContext.add(self)
     application.opened(self)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    heardAt = .now()
-    // The decoder goes on with what it has, also after the connection has ended.
-    guard phase != .closed else { return }
-    let arrival = assembler.receive(unwrapInboundIn(data))
+    guard phase != .closed, !isBeyondReading else { return }
+    let now = NIODeadline.now()
+    heardAt = now
+    do throws(FrameReader.Violation) {
+      let result = unwrapInboundIn(data).withUnsafeReadableBytes { bytes in
+        Result { () throws(FrameReader.Violation) in
+          try reader.read(bytes) { arrival in
+            take(arrival, at: now)
+            return phase != .closed
+          }
+        }
+      }
+      try result.get()
+    } catch {
+      closeUnread(WebSocketErrorCode(codeNumber: Int(error.code)), reason: error.reason)
+    }
+  }
+
+  private func take(_ arrival: FrameReader.Arrival, at now: NIODeadline) {
     if case .closing = phase {
       // Nothing counts any more but the peer's own close.
       if case .close = arrival {
-        context.flush()
-        context.close(promise: nil)
+        context?.flush()
+        context?.close(promise: nil)
       }
       return
     }
     switch arrival {
-    case .message(let opcode, let message): application.received(opcode, message)
+    case .message(let opcode, let message): return application.received(opcode, message, at: now)
+    case .close(let payload):
+      close(WebSocketErrorCode(codeNumber: Int(FrameReader.answer(toClose: payload))), reason: "")
+      flush()
+      context?.close(promise: nil)
+      return
     case .ping(let payload): send(Frames.frame(.pong, payload, allocator: allocator))
     case .pong, .part: break
-    case .close(let payload):
-      close(MessageAssembler.answer(toClose: payload), reason: "")
-      flush()
-      context.close(promise: nil)
-    case .violation(let code, let reason): close(code, reason: reason)
+    }
+    if !frameBucket.take(now: now.uptimeNanoseconds) {
+      metrics.rateLimited.increment()
+      close(.policyViolation, reason: "too many control frames and parts of messages")
     }
   }
 
+  func read(context: ChannelHandlerContext) {
+    if isWritable { context.read() } else { isReadHeld = true }
+  }
+
   func channelWritabilityChanged(context: ChannelHandlerContext) {
-    if context.channel.isWritable { application.drained() }
+    isWritable = context.channel.isWritable
+    if isWritable {
+      application.drained()
+      if isReadHeld {
+        isReadHeld = false
+        context.read()
+      }
+    }
     context.fireChannelWritabilityChanged()
   }
 
@@ -156,21 +205,14 @@ final class WebSocketConnection: ChannelInboundHandler {
     }
   }
 
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // What comes behind a frame that could not be read cannot be read either, and is no news.
-    if case .closing = phase { return }
-    switch error {
-    case NIOWebSocketError.invalidFrameLength: closeUnread(.messageTooLarge, reason: "the frame is too long")
-    case is NIOWebSocketError: closeUnread(.protocolError, reason: "malformed frame")
-    default: context.close(promise: nil)
-    }
-  }
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
   /// Closes what cannot be understood any more.
   ///
   /// What still comes is read and dropped until the peer ends the connection or its time is up: a socket that is closed
   /// with bytes unread is reset, and the peer would never see the code that says why.
   private func closeUnread(_ code: WebSocketErrorCode, reason: String) {
+    isBeyondReading = true
     guard phase == .open else { return }
     close(code, reason: reason)
     flush()

@@ -1,7 +1,7 @@
 import NIOCore
 
 /// One participant with its connection. It lives on the event loop of its room.
-final class LoadParticipant: WebSocketReceiver {
+final class LoadParticipant: LoadClient {
   private enum Phase {
     case connecting
     case joining
@@ -20,7 +20,7 @@ final class LoadParticipant: WebSocketReceiver {
 
   private var phase = Phase.connecting
   private var operation: OperationMessage?
-  private(set) var times = OperationTimes()
+  private(set) var times: OperationTimes
   /// How many broadcasts of each participant of the room, oneself included, have come here.
   private var seen: [Int]
   private(set) var received = 0
@@ -32,11 +32,12 @@ final class LoadParticipant: WebSocketReceiver {
     self.index = index
     self.room = room
     self.worker = worker
+    times = OperationTimes(inFlight: worker.scenario.operationsInFlight)
     seen = Array(repeating: 0, count: worker.scenario.participantsPerRoom)
   }
 
   var id: String { room.names.id(index) }
-  private var hasOperationInFlight: Bool { times.count > seen[index] }
+  private var inFlight: Int { times.count - seen[index] }
 
   func send(_ text: String) {
     handler?.send(ClientFrameEncoder().encode(.text, payload: text.utf8))
@@ -50,9 +51,9 @@ final class LoadParticipant: WebSocketReceiver {
       participantID: id, itemID: itemID, firstQuantity: index, dialect: worker.scenario.dialect)
   }
 
-  /// An operation is due. It begins at once, or when the one in flight is done.
+  /// An operation is due. It begins at once, or when one of those in flight is done.
   func operationDue(at time: UInt64) {
-    if hasOperationInFlight {
+    if inFlight >= worker.scenario.operationsInFlight {
       overdue.append(time)
     } else {
       begin(at: time)
@@ -69,6 +70,7 @@ final class LoadParticipant: WebSocketReceiver {
     switch worker.scenario.pacing {
     case .closedLoop: if now < worker.window.end { begin(at: now) }
     case .openLoop: if let due = overdue.popFirst() { begin(at: due) }
+    case .idle: break
     }
   }
 

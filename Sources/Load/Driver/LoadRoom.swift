@@ -3,7 +3,9 @@ final class LoadRoom {
   let name: String
   let names: ParticipantNames
   private(set) var participants: [LoadParticipant] = []
+  private(set) var listeners: [LoadListener] = []
   private let worker: LoadWorker
+  private var listening = 0
   private var joined = 0
   private var itemIDs: [String] = []
 
@@ -14,6 +16,7 @@ final class LoadRoom {
     participants = (0..<worker.scenario.participantsPerRoom).map {
       LoadParticipant(index: $0, room: self, worker: worker)
     }
+    listeners = (0..<worker.scenario.listenersPerRoom).map { _ in LoadListener(room: self, worker: worker) }
   }
 
   func joinMessage(of id: String) -> String {
@@ -25,12 +28,13 @@ final class LoadRoom {
 
   func participantJoined() {
     joined += 1
-    if joined == participants.count { addItem() }
+    if joined == participants.count { fill() }
   }
 
-  /// Items are added one after the other, so that each room has the same in the same order.
-  private func addItem() {
+  /// Items are added one after the other, so that each room has the same in the same order. Then come the listeners.
+  private func fill() {
     let number = itemIDs.count
+    guard number < worker.scenario.itemsPerRoom else { return filled() }
     let participant = participants[number % participants.count]
     participant.send(
       """
@@ -42,10 +46,20 @@ final class LoadRoom {
 
   func itemAdded(id: String) {
     itemIDs.append(id)
-    guard itemIDs.count == worker.scenario.itemsPerRoom else { return addItem() }
-    for participant in participants {
-      participant.prepare(itemID: itemIDs[participant.index % itemIDs.count])
+    fill()
+  }
+
+  private func filled() {
+    if !itemIDs.isEmpty {
+      for participant in participants {
+        participant.prepare(itemID: itemIDs[participant.index % itemIDs.count])
+      }
     }
-    worker.roomReady()
+    if listeners.isEmpty { worker.roomReady() } else { worker.connect(listeners) }
+  }
+
+  func listenerReady() {
+    listening += 1
+    if listening == listeners.count { worker.roomReady() }
   }
 }

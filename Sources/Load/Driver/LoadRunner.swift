@@ -32,7 +32,7 @@ package struct LoadRunner: Sendable {
   /// - Throws: `LoadFailure` if the run could not begin. What goes wrong in a run that began is in the report.
   package func run() async throws -> LoadReport {
     if let complaint = scenario.complaint { throw LoadFailure.scenario(complaint) }
-    let before = try serverUsage()
+    let before = try target.usage()
     let group = MultiThreadedEventLoopGroup(numberOfThreads: scenario.eventLoops)
     do {
       let report = try await run(on: group, before: before)
@@ -61,6 +61,7 @@ package struct LoadRunner: Sendable {
     let setupStart = NIODeadline.now()
     try await onAll(workers) { $0.setUp() }
     let setupTime = NIODeadline.now() - setupStart
+    let setup = setup(seconds: Double(setupTime.nanoseconds) / 1e9, before: before, after: try target.usage())
 
     let start = NIODeadline.now().uptimeNanoseconds + UInt64(scenario.warmupSeconds * 1e9)
     let window = LoadWindow(start: start, end: start + UInt64(scenario.measuredSeconds * 1e9))
@@ -69,9 +70,9 @@ package struct LoadRunner: Sendable {
       return nil
     }
     try await sleep(until: window.start)
-    let (serverAtStart, driverAtStart) = (try serverUsage(), ownCPUSeconds())
+    let (serverAtStart, driverAtStart) = (try target.usage(), ownCPUSeconds())
     try await sleep(until: window.end)
-    let (serverAtEnd, driverAtEnd) = (try? serverUsage(), ownCPUSeconds())
+    let (serverAtEnd, driverAtEnd) = (try? target.usage(), ownCPUSeconds())
 
     try await onAll(workers) { $0.drain() }
     var tally = LoadTally()
@@ -88,21 +89,32 @@ package struct LoadRunner: Sendable {
         operationsPerCPUSecond: rounded(ratio(tally.operations, seconds)),
         deliveriesPerCPUSecond: rounded(ratio(tally.deliveries, seconds)),
         residentBeforeKB: before.residentKB,
-        residentAfterKB: serverAtEnd.residentKB)
+        residentAfterKB: serverAtEnd.residentKB,
+        bytesPerConnection: rounded(
+          ratio((serverAtEnd.residentKB - before.residentKB) * 1024, Double(scenario.connections))))
     }
     return report(
-      tally, setupSeconds: Double(setupTime.nanoseconds) / 1e9, server: server,
-      driverSeconds: driverAtEnd - driverAtStart)
+      tally, setup: setup, server: server, driverSeconds: driverAtEnd - driverAtStart)
+  }
+
+  private func setup(seconds: Double, before: ProcFile.Usage?, after: ProcFile.Usage?) -> LoadReport.Setup {
+    let cpuSeconds = before.flatMap { before in after.map { $0.cpuSeconds - before.cpuSeconds } }
+    return LoadReport.Setup(
+      connections: scenario.connections,
+      seconds: (seconds * 1000).rounded() / 1000,
+      connectionsPerSecond: rounded(ratio(scenario.connections, seconds)),
+      serverCPUSeconds: cpuSeconds,
+      connectionsPerCPUSecond: cpuSeconds.map { rounded(ratio(scenario.connections, $0)) })
   }
 
   private func report(
-    _ tally: LoadTally, setupSeconds: Double, server: LoadReport.Server?, driverSeconds: Double
+    _ tally: LoadTally, setup: LoadReport.Setup, server: LoadReport.Server?, driverSeconds: Double
   ) -> LoadReport {
     LoadReport(
       scenario: scenario,
       target: target,
       machine: .current(),
-      setupSeconds: rounded(setupSeconds),
+      setup: setup,
       operations: tally.operations,
       operationsPerSecond: rounded(Double(tally.operations) / scenario.measuredSeconds),
       deliveries: tally.deliveries,
@@ -144,17 +156,22 @@ package struct LoadRunner: Sendable {
     for future in done { try await future.get() }
   }
 
-  private func serverUsage() throws -> ProcFile.Usage? {
-    guard !target.processIDs.isEmpty else { return nil }
-    guard let usage = ProcFile.usage(of: target.processIDs) else { throw LoadFailure.processGone(target.processIDs) }
-    return usage
-  }
-
   private func sleep(until time: UInt64) async throws {
     let now = NIODeadline.now().uptimeNanoseconds
     if time > now { try await Task.sleep(nanoseconds: time - now) }
   }
 
-  private func ratio(_ count: Int, _ divisor: Double) -> Double { ratio(Double(count), divisor) }
-  private func ratio(_ value: Double, _ divisor: Double) -> Double { divisor > 0 ? value / divisor : 0 }
 }
+
+extension LoadTarget {
+  /// - Returns: nil if no process is named.
+  /// - Throws: `LoadFailure.processGone`.
+  func usage() throws -> ProcFile.Usage? {
+    guard !processIDs.isEmpty else { return nil }
+    guard let usage = ProcFile.usage(of: processIDs) else { throw LoadFailure.processGone(processIDs) }
+    return usage
+  }
+}
+
+func ratio(_ count: Int, _ divisor: Double) -> Double { ratio(Double(count), divisor) }
+func ratio(_ value: Double, _ divisor: Double) -> Double { divisor > 0 ? value / divisor : 0 }

@@ -28,12 +28,12 @@ final class LoadWorker {
   private(set) var isClosing = false
 
   private let eventLoop: any EventLoop
-  private let address: SocketAddress
-  private let target: LoadTarget
   private var rooms: [LoadRoom] = []
+  private let dialer: LoadDialer
   private var channels: [any Channel] = []
   private let ready: EventLoopPromise<Void>
-  private var unconnected: ArraySlice<LoadParticipant> = []
+  /// Who is to be connected, in this order.
+  private var unconnected: ArraySlice<any LoadClient> = []
   private var connecting = 0
   private var readyRooms = 0
   private var isReady = false
@@ -42,9 +42,8 @@ final class LoadWorker {
     scenario: LoadScenario, target: LoadTarget, address: SocketAddress, rooms numbers: [Int], eventLoop: any EventLoop
   ) {
     self.scenario = scenario
-    self.target = target
-    self.address = address
     self.eventLoop = eventLoop
+    dialer = LoadDialer(target: target, address: address, dialect: scenario.dialect, eventLoop: eventLoop)
     ready = eventLoop.makePromise()
     rooms = numbers.map { LoadRoom(number: $0, worker: self) }
   }
@@ -53,7 +52,7 @@ final class LoadWorker {
 
   /// Connects everybody and fills the rooms.
   func setUp() -> EventLoopFuture<Void> {
-    unconnected = rooms.flatMap(\.participants)[...]
+    unconnected = ArraySlice(rooms.flatMap(\.participants) as [any LoadClient])
     if unconnected.isEmpty { becomeReady(.success(())) }
     let expiry = eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(scenario.setupTimeoutSeconds * 1000)))
     {
@@ -65,43 +64,34 @@ final class LoadWorker {
     return ready.futureResult
   }
 
+  func connect(_ listeners: [LoadListener]) {
+    unconnected += listeners as [any LoadClient]
+    connectMore()
+  }
+
   private func connectMore() {
-    while connecting < Self.maxConnecting, let participant = unconnected.popFirst() {
+    while connecting < Self.maxConnecting, let client = unconnected.popFirst() {
       connecting += 1
-      connect(participant)
+      connect(client)
     }
   }
 
-  private func connect(_ participant: LoadParticipant) {
-    var path = target.path + participant.room.name
-    if scenario.dialect == .deltas { path += "?v=2" }
-    let request = UpgradeExchange.request(host: target.host, port: target.port, path: path)
-    let bound = NIOLoopBound(participant, eventLoop: eventLoop)
-    ClientBootstrap(group: eventLoop)
-      .connectTimeout(.seconds(10))
-      .channelOption(.socketOption(.tcp_nodelay), value: 1)
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          let handler = WebSocketChannelHandler(request: request, maxMessageBytes: 16 << 20, receiver: bound.value)
-          bound.value.handler = handler
-          try channel.pipeline.syncOperations.addHandler(handler)
-        }
-      }
-      .connect(to: address)
-      .assumeIsolated()
-      .whenComplete { result in
-        switch result {
-        case .success(let channel):
-          self.channels.append(channel)
-          if self.isClosing { channel.close(promise: nil) }
-        case .failure(let error): participant.webSocketFailed(error)
-        }
-      }
+  private func connect(_ client: some LoadClient) {
+    dialer.connect(client, to: client.room.name) { channel in
+      self.channels.append(channel)
+      if self.isClosing { channel.close(promise: nil) }
+    }
   }
 
   func joined(_ participant: LoadParticipant) {
     connecting -= 1
     participant.room.participantJoined()
+    connectMore()
+  }
+
+  func listening(_ listener: LoadListener) {
+    connecting -= 1
+    listener.room.listenerReady()
     connectMore()
   }
 
@@ -129,11 +119,14 @@ final class LoadWorker {
     let participants = rooms.flatMap(\.participants)
     switch scenario.pacing {
     case .closedLoop:
-      for participant in participants { participant.operationDue(at: NIODeadline.now().uptimeNanoseconds) }
+      for participant in participants {
+        for _ in 0..<scenario.operationsInFlight { participant.operationDue(at: NIODeadline.now().uptimeNanoseconds) }
+      }
     case .openLoop(let rate):
       let share = rate * Double(rooms.count) / Double(scenario.rooms)
       guard !participants.isEmpty else { return }
       runOpenLoop(participants, schedule: OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: share))
+    case .idle: break
     }
   }
 
@@ -196,10 +189,11 @@ final class LoadWorker {
   private var missing: Int {
     rooms.reduce(0) { sum, room in
       let sent = room.participants.reduce(0) { $0 + $1.times.count }
-      let received = room.participants.reduce(0) { $0 + $1.received }
+      let received =
+        room.participants.reduce(0) { $0 + $1.received } + room.listeners.reduce(0) { $0 + $1.received }
       let acknowledged = room.participants.reduce(0) { $0 + $1.acknowledged }
       let acksMissing = scenario.dialect == .deltas ? sent - acknowledged : 0
-      return sum + sent * room.participants.count - received + acksMissing
+      return sum + sent * (room.participants.count + room.listeners.count) - received + acksMissing
     }
   }
 

@@ -21,6 +21,16 @@ package struct LoadReport: Codable, Sendable {
     }
   }
 
+  /// How all connections were made: each with its upgrade, and each participant's join.
+  package struct Setup: Codable, Sendable, Equatable {
+    package var connections: Int
+    package var seconds: Double
+    package var connectionsPerSecond: Double
+    /// Nil if no process of the server is known.
+    package var serverCPUSeconds: Double?
+    package var connectionsPerCPUSecond: Double?
+  }
+
   package struct Server: Codable, Sendable, Equatable {
     /// Over the measured seconds, of all processes named.
     package var cpuSeconds: Double
@@ -30,6 +40,8 @@ package struct LoadReport: Codable, Sendable {
     package var residentBeforeKB: Int
     /// At the end of the measured seconds.
     package var residentAfterKB: Int
+    /// How much it grew for each connection from before the first one to the end, its share of the room included.
+    package var bytesPerConnection: Double
   }
 
   package struct Driver: Codable, Sendable, Equatable {
@@ -42,7 +54,7 @@ package struct LoadReport: Codable, Sendable {
   package var scenario: LoadScenario
   package var target: LoadTarget
   package var machine: MachineDescription
-  package var setupSeconds: Double
+  package var setup: Setup
   package var operations: Int
   package var operationsPerSecond: Double
   package var deliveries: Int

@@ -1,4 +1,4 @@
-/// What to do to a server: how many rooms, who is in them, how fast, for how long.
+/// What to do to a server: how many rooms, who is in them, who only listens, how fast, for how long.
 ///
 /// Each room is filled with `itemsPerRoom` items, and every operation then changes the quantity of one of them, so that
 /// the size of a broadcast stays what it is.
@@ -16,13 +16,19 @@ package struct LoadScenario: Codable, Sendable, Equatable {
     /// Operations are due at a steady rate, whatever the server does. Latency counts from when an operation was due, so
     /// that a stall shows in all operations that it delayed.
     case openLoop(operationsPerSecond: Double)
+    /// Nobody does anything: what do connections cost that are only there?
+    case idle
   }
 
   package var rooms = 200
   package var participantsPerRoom = 5
+  /// Connections in each room that did not join. They come when the room is filled, and see what the others do.
+  package var listenersPerRoom = 0
   package var itemsPerRoom = 5
   package var dialect = Dialect.fullState
   package var pacing = Pacing.closedLoop
+  /// How many operations each participant may have on their way; a further one that is due waits.
+  package var operationsInFlight = 1
   package var warmupSeconds = 3.0
   package var measuredSeconds = 10.0
   /// Threads of the driver. Each takes from the server's share of the processor; one is enough for most servers.
@@ -42,13 +48,17 @@ package struct LoadScenario: Codable, Sendable, Equatable {
     if !(1...ParticipantNames.limit).contains(participantsPerRoom) {
       return "participants must be 1 to \(ParticipantNames.limit)"
     }
-    if !(1...500).contains(itemsPerRoom) { return "items must be 1 to 500" }
+    if !(0...100_000).contains(listenersPerRoom) { return "listeners must be 0 to 100000" }
+    if !((pacing == .idle ? 0 : 1)...500).contains(itemsPerRoom) { return "items must be 1 to 500; 0 if all are idle" }
+    if !(1...1000).contains(operationsInFlight) { return "in-flight must be 1 to 1000" }
     if !(0.1...3600).contains(measuredSeconds) { return "seconds must be 0.1 to 3600" }
     if !(0...3600).contains(warmupSeconds) { return "warmup must be 0 to 3600" }
     if !(1...64).contains(eventLoops) { return "loops must be 1 to 64" }
     if case .openLoop(let rate) = pacing, !(1...10_000_000).contains(rate) { return "rate must be 1 to 10000000" }
     return nil
   }
+
+  package var connections: Int { rooms * (participantsPerRoom + listenersPerRoom) }
 }
 
 /// Where the server is, and which processes it consists of.
@@ -59,6 +69,9 @@ package struct LoadTarget: Codable, Sendable, Equatable {
   package var path = "/parties/collaborative_order/"
   /// The server's processes, if they run on this machine: their processor time and memory are measured.
   package var processIDs: [Int32] = []
+  /// From how many addresses of this machine to connect: 127.0.0.1 and those after it. An address has about 28 000
+  /// ports to connect from. With 1 the system chooses.
+  package var sourceAddresses = 1
 
   package init(host: String, port: Int) {
     self.host = host

@@ -51,6 +51,8 @@ final class WebSocketChannelHandler<Receiver: WebSocketReceiver>: ChannelInbound
   private var closure: WebSocketClosure?
   private var sentClose = false
   private var isInactive = false
+  private var isReading = false
+  private var needsFlush = false
 
   init(request: ByteBuffer, maxMessageBytes: Int, receiver: Receiver) {
     self.request = request
@@ -60,8 +62,12 @@ final class WebSocketChannelHandler<Receiver: WebSocketReceiver>: ChannelInbound
 
   // MARK: What the receiver may ask for, on the event loop
 
+  /// What is sent because of something that was read leaves when all that arrived with it has been seen: one system
+  /// call for many frames.
   func send(_ frame: ByteBuffer) {
-    context?.writeAndFlush(wrapOutboundOut(frame), promise: nil)
+    guard let context else { return }
+    context.write(wrapOutboundOut(frame), promise: nil)
+    if isReading { needsFlush = true } else { context.flush() }
   }
 
   func sendClose(code: UInt16?, reason: String) {
@@ -71,6 +77,7 @@ final class WebSocketChannelHandler<Receiver: WebSocketReceiver>: ChannelInbound
   }
 
   func disconnect() {
+    context?.flush()
     context?.close(promise: nil)
   }
 
@@ -91,6 +98,7 @@ final class WebSocketChannelHandler<Receiver: WebSocketReceiver>: ChannelInbound
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    isReading = true
     var read = unwrapInboundIn(data)
     if unread.readableBytes == 0 {
       // Let go of the old storage first, or it would be copied on the next write.
@@ -101,6 +109,13 @@ final class WebSocketChannelHandler<Receiver: WebSocketReceiver>: ChannelInbound
     process(atEnd: false)
     // What is not kept goes back to the channel's pool of receive buffers.
     if unread.readableBytes == 0 { unread = ByteBuffer() }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    isReading = false
+    guard needsFlush else { return }
+    needsFlush = false
+    context.flush()
   }
 
   func channelInactive(context: ChannelHandlerContext) {

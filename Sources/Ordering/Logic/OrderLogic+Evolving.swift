@@ -91,9 +91,12 @@ extension CollaborativeOrder {
     remember(.changed(before: before, after: items[index]), by: actor)
   }
 
-  /// Remembers the actor's last change, and forgets those of others to the same item: they no longer stand.
+  /// Remembers the actor's last change, and forgets that of another to the same item: it no longer stands. There is at
+  /// most one, as each forgets the one before it.
   private mutating func remember(_ change: ReversibleChange, by actor: ParticipantID?) {
-    for (participant, other) in undoable where other.itemID == change.itemID { undoable[participant] = nil }
+    if let other = undoable.first(where: { $0.value.itemID == change.itemID })?.key, other != actor {
+      undoable[other] = nil
+    }
     if let actor { undoable[actor] = change }
   }
 }

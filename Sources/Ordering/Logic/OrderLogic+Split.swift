@@ -22,27 +22,30 @@ extension OrderLogic {
     case .itemized: return .itemized
     case .custom(let amounts):
       let total = order.total
-      let parts = try parts(amounts, of: order) { number throws(OrderRejection) in
-        try order.currency.amount(number, "a custom amount", atMost: total, else: .invalidSplit)
+      let parts = try parts(amounts, of: order, "data.amounts") { number throws(OrderRejection) in
+        try order.currency.amount(number, "each of data.amounts", atMost: total, else: .invalidSplit)
       }
       if !parts.isEmpty { try order.requireTotal(ofCustom: parts) }
       return .custom(parts)
     case .percentage(let percents):
-      let parts = try parts(percents, of: order) { number throws(OrderRejection) in
-        try whole(number, digits: 2, in: 0...wholeBill, "a percentage must be from 0 to 100, with at most 2 decimals")
+      let parts = try parts(percents, of: order, "data.percentages") { number throws(OrderRejection) in
+        try whole(
+          number, digits: 2, in: 0...wholeBill,
+          "each of data.percentages must be from 0 to 100, with at most 2 decimals")
       }
       let sum = parts.values.reduce(0, +)
       guard sum == wholeBill else {
         throw OrderRejection(
-          .invalidSplit, "percentages must add up to 100; they come to \(decimalText(Int64(sum), digits: 2))")
+          .invalidSplit, "data.percentages must add up to 100; they come to \(decimalText(Int64(sum), digits: 2))")
       }
       return .percentage(parts)
     case .shares(let weights):
-      let parts = try parts(weights, of: order) { number throws(OrderRejection) in
-        try whole(number, digits: 0, in: 0...maxWeight, "a share must be a whole number from 0 to \(maxWeight)")
+      let parts = try parts(weights, of: order, "data.shares") { number throws(OrderRejection) in
+        try whole(
+          number, digits: 0, in: 0...maxWeight, "each of data.shares must be a whole number from 0 to \(maxWeight)")
       }
       guard parts.values.contains(where: { $0 > 0 }) else {
-        throw OrderRejection(.invalidSplit, "at least one share must be above 0")
+        throw OrderRejection(.invalidSplit, "one of data.shares must be above 0")
       }
       return .shares(parts)
     }
@@ -53,7 +56,7 @@ extension OrderLogic {
   private static let maxWeight = 1_000_000
 
   private static func parts<Part>(
-    _ numbers: [ParticipantID: DecimalNumber], of order: CollaborativeOrder,
+    _ numbers: [ParticipantID: DecimalNumber], of order: CollaborativeOrder, _ field: String,
     _ part: (DecimalNumber) throws(OrderRejection) -> Part
   ) throws(OrderRejection) -> [ParticipantID: Part] {
     var rest = numbers
@@ -63,7 +66,7 @@ extension OrderLogic {
       parts[participant.id] = try part(number)
     }
     guard rest.isEmpty else {
-      throw OrderRejection(.invalidSplit, "data.splitDetails may name participants of this order only")
+      throw OrderRejection(.invalidSplit, "\(field) may name participants of this order only")
     }
     return parts
   }

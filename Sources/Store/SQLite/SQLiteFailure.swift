@@ -18,16 +18,19 @@ struct SQLiteFailure: Error {
 
   var primaryCode: Int32 { code & 0xFF }
 
+  /// Whether this is about what was to be stored.
+  private var concernsContent: Bool {
+    switch primaryCode {
+    case SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE: true
+    default: false
+    }
+  }
+
   /// Whether this may be about one entry and not about the file: the others of its transaction are tried without it.
   ///
   /// A damaged page harms the rooms that have something on it. If more is damaged, each entry will find out. (SQLite
   /// itself commits no transaction in which it found damage, so a savepoint does not help.)
-  var concernsOneEntry: Bool {
-    switch primaryCode {
-    case SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE, SQLITE_CORRUPT: true
-    default: false
-    }
-  }
+  var concernsOneEntry: Bool { concernsContent || primaryCode == SQLITE_CORRUPT }
 
   /// Whether a COMMIT that failed so has certainly written nothing.
   ///
@@ -42,10 +45,7 @@ struct SQLiteFailure: Error {
 
   /// Whether the connection may have lost track of the file.
   var spoilsConnection: Bool {
-    switch primaryCode {
-    case SQLITE_BUSY, SQLITE_FULL, SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE: false
-    default: true
-    }
+    !concernsContent && primaryCode != SQLITE_BUSY && primaryCode != SQLITE_FULL
   }
 
   var storeError: StoreError {
@@ -57,8 +57,7 @@ struct SQLiteFailure: Error {
       .unavailable("another process holds the file's write lock (\(message))")
     case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH: .unavailable("the file cannot be opened (\(message))")
     case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: .corrupt(message)
-    case SQLITE_CONSTRAINT, SQLITE_TOOBIG, SQLITE_MISMATCH, SQLITE_RANGE:
-      .refused("the store cannot hold this: \(message)")
+    case _ where concernsContent: .refused("the store cannot hold this: \(message)")
     default: .unavailable("\(message) (SQLite code \(code))")
     }
   }

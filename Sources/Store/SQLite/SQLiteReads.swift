@@ -85,11 +85,15 @@ enum SQLiteReads {
   ) throws -> [JournalRowKey] {
     let held = try presentSlots(of: slots, from: database)
     let rooms = try SQLiteStatement.cached(
-      "SELECT r.id, r.slot, s.sequence FROM snapshots s JOIN rooms r ON r.id = s.room", on: database)
+      """
+      SELECT r.id, r.slot, s.sequence FROM snapshots s INDEXED BY snapshots_by_oldest CROSS JOIN rooms r ON r.id = s.room
+      WHERE s.oldest < ?1 ORDER BY s.oldest
+      """, on: database)
     let rows = try SQLiteStatement.cached(
       "SELECT id, first, at FROM journal WHERE room = ?1 AND first <= ?2 AND first + count - 1 <= ?2 ORDER BY first",
       on: database)
     defer { rooms.reset() }
+    rooms.bind(1, time.millis)
     var found: [JournalRowKey] = []
     while found.count < limit, try rooms.step() {
       let slot = Slot(rooms.int(1))
@@ -100,7 +104,7 @@ enum SQLiteReads {
       rows.bind(2, rooms.int64(2))
       // Stops at the first row that is too young, so that what stays has no hole.
       while found.count < limit, try rows.step(), rows.int64(2) < time.millis {
-        found.append(JournalRowKey(id: rows.int64(0), room: room, first: rows.int64(1), slot: slot))
+        found.append(JournalRowKey(id: rows.int64(0), room: room, first: rows.int64(1), at: rows.int64(2), slot: slot))
       }
     }
     return found

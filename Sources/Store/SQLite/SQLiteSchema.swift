@@ -59,8 +59,25 @@ enum SQLiteSchema {
           due INTEGER NOT NULL
         );
         CREATE INDEX timers_by_due ON timers (due, slot);
-        """)
+        """),
+    // `oldest` is the time of the oldest row of the journal that the snapshot covers, and NULL if there is none: it
+    // leads to the rooms whose journal can be trimmed, however many others there are.
+    SQLiteMigration(
+      number: 2,
+      sql: """
+        ALTER TABLE snapshots ADD COLUMN oldest INTEGER;
+        UPDATE snapshots SET oldest = (\(oldestCovered(room: "snapshots.room", through: "snapshots.sequence")));
+        CREATE INDEX snapshots_by_oldest ON snapshots (oldest) WHERE oldest IS NOT NULL;
+        """),
   ]
+
+  /// The value of `snapshots.oldest` for a room's snapshot.
+  static func oldestCovered(room: String, through sequence: String) -> String {
+    """
+    SELECT CASE WHEN j.first + j.count - 1 <= \(sequence) THEN j.at END
+    FROM journal j WHERE j.room = \(room) ORDER BY j.first LIMIT 1
+    """
+  }
 
   /// Made before the first step, as the steps are counted in it.
   static let meta = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"

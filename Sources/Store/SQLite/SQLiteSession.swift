@@ -44,6 +44,8 @@ final class SQLiteSession {
   private let clearTimer: SQLiteStatement
   private let readTime: SQLiteStatement
   private let saveSnapshot: SQLiteStatement
+  private let updateOldest: SQLiteStatement
+  private let deleteRoomParts: [SQLiteStatement]
   private let touchProbe: SQLiteStatement
 
   init(
@@ -81,7 +83,7 @@ final class SQLiteSession {
       readRow = try prepare("SELECT count, epoch, at, text FROM journal WHERE room = ?1 AND first = ?2")
       deleteRow = try prepare(
         """
-        DELETE FROM journal WHERE id = ?1 AND room = ?2 AND first = ?3
+        DELETE FROM journal WHERE id = ?1 AND room = ?2 AND first = ?3 AND at = ?4
         AND first + count - 1 <= (SELECT sequence FROM snapshots WHERE room = ?2)
         """)
       setTimer = try prepare(
@@ -93,16 +95,28 @@ final class SQLiteSession {
       readTime = try prepare(
         """
         SELECT at FROM (
-          SELECT first, at FROM journal WHERE room = ?1 AND first <= ?2
+          SELECT * FROM (SELECT first, at FROM journal WHERE room = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1)
           UNION ALL SELECT sequence, at FROM snapshots WHERE room = ?1 AND sequence <= ?2)
         ORDER BY first DESC LIMIT 1
         """)
       saveSnapshot = try prepare(
         """
-        INSERT INTO snapshots (room, sequence, at, text) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT (room) DO UPDATE SET sequence = excluded.sequence, at = excluded.at, text = excluded.text
+        INSERT INTO snapshots (room, sequence, at, text, oldest)
+        VALUES (?1, ?2, ?3, ?4, (\(SQLiteSchema.oldestCovered(room: "?1", through: "?2"))))
+        ON CONFLICT (room) DO UPDATE
+        SET sequence = excluded.sequence, at = excluded.at, text = excluded.text, oldest = excluded.oldest
         WHERE excluded.sequence >= sequence
         """)
+      updateOldest = try prepare(
+        """
+        UPDATE snapshots
+        SET oldest = (\(SQLiteSchema.oldestCovered(room: "snapshots.room", through: "snapshots.sequence")))
+        WHERE room = ?1
+        """)
+      deleteRoomParts = [
+        try prepare("DELETE FROM journal WHERE room = ?1"), try prepare("DELETE FROM snapshots WHERE room = ?1"),
+        try prepare("DELETE FROM timers WHERE room = ?1"), try prepare("DELETE FROM rooms WHERE id = ?1"),
+      ]
       touchProbe = try prepare("UPDATE meta SET value = value + 1 WHERE key = 'probe'")
     } catch {
       for statement in prepared { statement.finalize() }
@@ -279,16 +293,11 @@ final class SQLiteSession {
   }
 
   /// Saves a snapshot that lies within the room's journal.
-  func save(_ snapshot: RoomSnapshot, room: Int64, at time: Timestamp? = nil) throws(SQLiteFailure) {
-    let millis: Int64
-    if let time {
-      millis = time.millis
-    } else {
-      readTime.bind(1, room)
-      readTime.bind(2, snapshot.sequence.number)
-      defer { readTime.reset() }
-      millis = try readTime.step() ? readTime.int64(0) : 0
-    }
+  func save(_ snapshot: RoomSnapshot, room: Int64) throws(SQLiteFailure) {
+    readTime.bind(1, room)
+    readTime.bind(2, snapshot.sequence.number)
+    defer { readTime.reset() }
+    let millis = try readTime.step() ? readTime.int64(0) : 0
     saveSnapshot.bind(1, room)
     saveSnapshot.bind(2, snapshot.sequence.number)
     saveSnapshot.bind(3, millis)
@@ -300,8 +309,23 @@ final class SQLiteSession {
     deleteRow.bind(1, row.id)
     deleteRow.bind(2, row.room)
     deleteRow.bind(3, row.first)
+    deleteRow.bind(4, row.at)
     try deleteRow.run()
     return sqlite3_changes(connection) == 1
+  }
+
+  /// To be called when rows of a room were deleted that its snapshot covers.
+  func noteOldest(of room: Int64) throws(SQLiteFailure) {
+    updateOldest.bind(1, room)
+    try updateOldest.run()
+  }
+
+  func delete(_ room: RoomID, _ known: KnownRoom) throws(SQLiteFailure) {
+    rooms[room] = nil
+    for statement in deleteRoomParts {
+      statement.bind(1, known.id)
+      try statement.run()
+    }
   }
 
   func writeProbe() throws(SQLiteFailure) {
@@ -318,5 +342,6 @@ struct JournalRowKey: Sendable {
   let id: Int64
   let room: Int64
   let first: Int64
+  let at: Int64
   let slot: Slot
 }

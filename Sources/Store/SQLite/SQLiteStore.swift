@@ -154,10 +154,15 @@ public final class SQLiteStore: RoomStore {
       rest = rest.dropFirst(Self.rowsPerDelete)
       deleted += try await write { session in
         var count = 0
+        var rooms: Set<Int64> = []
         for row in some {
           guard let epoch = slots[row.slot], try session.isPresent(row.slot, epoch) else { continue }
-          if try session.delete(row) { count += 1 }
+          if try session.delete(row) {
+            count += 1
+            rooms.insert(row.room)
+          }
         }
+        for room in rooms { try session.noteOldest(of: room) }
         return count
       }
     }
@@ -166,6 +171,20 @@ public final class SQLiteStore: RoomStore {
 
   /// So that commits need not wait for a long clean-up.
   private static let rowsPerDelete = 500
+
+  public func deleteRoom(
+    _ room: RoomID, endingAt head: SequenceNumber, slot: Slot, epoch: Epoch
+  ) async throws(StoreError) -> Bool {
+    try await write { session in
+      guard try session.isPresent(slot, epoch) else { return false }
+      let known = try Self.room(room, in: slot, session)
+      guard known.head == head.number else {
+        throw StoreError.refused("room \(room) ends at \(known.head), not at \(head)")
+      }
+      try session.delete(room, known)
+      return true
+    }
+  }
 
   // MARK: Timers
 

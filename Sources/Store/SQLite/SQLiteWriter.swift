@@ -9,7 +9,8 @@ internal import Synchronization
 ///
 /// While one transaction is on its way to the disk, the next one gathers: whatever is queued when the thread comes
 /// back goes into one transaction, with one fsync for all of it. So nobody waits on purpose, and the busier the store,
-/// the more share an fsync.
+/// the more share an fsync. The commits that a lane hands in before it next comes to what is posted to it are one
+/// gathering: the thread is not woken for the first of them, only to find the second one alone in the next transaction.
 ///
 /// Saved before told: outcomes are posted after COMMIT has returned, one post for each lane.
 ///
@@ -41,6 +42,10 @@ final class SQLiteWriter: Sendable {
 
   private struct Queue {
     var waiting: [Work] = []
+    /// How many of them may be taken; behind them is what lanes are still gathering.
+    var gathered = 0
+    /// The lanes that have been posted the end of their gathering.
+    var gathering: Set<ObjectIdentifier> = []
     var bytes = 0
     var isAsleep = false
     var isClosing = false
@@ -110,9 +115,21 @@ final class SQLiteWriter: Sendable {
   // MARK: Handing in
 
   func submit(_ commit: RoomCommit, completion: @escaping Completion) {
-    guard let refusal = append(.commit(commit, completion)) else { return }
-    counters.withLock { $0.failed += 1 }
-    commit.lane.post { completion(.failed(refusal)) }
+    let lane = commit.lane
+    do throws(StoreError) {
+      let isFirst = try append(.commit(commit, completion)) { $0.gathering.insert(ObjectIdentifier(lane)).inserted }
+      if isFirst { lane.post { self.endGathering(of: lane) } }
+    } catch {
+      counters.withLock { $0.failed += 1 }
+      lane.post { completion(.failed(error)) }
+    }
+  }
+
+  private func endGathering(of lane: any CompletionLane) {
+    queue.withLock { queue in
+      queue.gathering.remove(ObjectIdentifier(lane))
+      release(&queue)
+    }
   }
 
   /// Runs `body` in one of the writer's transactions, within a savepoint: what it writes stays only if it returns.
@@ -121,27 +138,32 @@ final class SQLiteWriter: Sendable {
   ) async throws(StoreError) -> Value {
     let result: Result<Value, StoreError> = await withUnsafeContinuation { continuation in
       let write = PendingWrite(bytes: bytes, body: body, continuation: continuation)
-      if let refusal = append(.write(write)) { continuation.resume(returning: .failure(refusal)) }
+      do throws(StoreError) {
+        try append(.write(write)) { release(&$0) }
+      } catch {
+        continuation.resume(returning: .failure(error))
+      }
     }
     return try result.get()
   }
 
-  /// - Returns: why the work was not taken, if it was not.
-  private func append(_ work: Work) -> StoreError? {
-    queue.withLock { queue in
-      guard !queue.isClosing else { return .closed }
+  /// - Parameter appended: called with the lock held.
+  private func append<Value>(_ work: Work, appended: (inout Queue) -> Value) throws(StoreError) -> Value {
+    try queue.withLock { queue throws(StoreError) in
+      guard !queue.isClosing else { throw .closed }
       let isFull = queue.waiting.count >= settings.queueRows || queue.bytes >= settings.queueBytes
       if isFull, work.mayBeRefused {
-        return .unavailable("too much is waiting to be written (\(queue.waiting.count) writes)")
+        throw .unavailable("too much is waiting to be written (\(queue.waiting.count) writes)")
       }
       queue.waiting.append(work)
       queue.bytes += work.bytes
-      wakeUp(&queue)
-      return nil
+      return appended(&queue)
     }
   }
 
-  private func wakeUp(_ queue: inout Queue) {
+  /// Lets the thread take all that is queued.
+  private func release(_ queue: inout Queue) {
+    queue.gathered = queue.waiting.count
     guard queue.isAsleep else { return }
     queue.isAsleep = false
     wake.signal()
@@ -167,7 +189,7 @@ final class SQLiteWriter: Sendable {
 
   private func beginClosing(_ queue: inout Queue) {
     queue.isClosing = true
-    wakeUp(&queue)
+    release(&queue)
   }
 
   // MARK: The thread's side
@@ -176,7 +198,7 @@ final class SQLiteWriter: Sendable {
   private func next() -> [Work]? {
     while true {
       let taken: [Work]? = queue.withLock { queue in
-        guard !queue.waiting.isEmpty else {
+        guard queue.gathered > 0 else {
           if queue.isClosing { return nil }
           queue.isAsleep = true
           return []
@@ -192,12 +214,13 @@ final class SQLiteWriter: Sendable {
   private func take(from queue: inout Queue) -> [Work] {
     var count = 0
     var bytes = 0
-    for work in queue.waiting {
+    for work in queue.waiting.prefix(queue.gathered) {
       if count > 0, count >= settings.groupRows || bytes + work.bytes > settings.groupBytes { break }
       count += 1
       bytes += work.bytes
     }
     queue.bytes -= bytes
+    queue.gathered -= count
     if count == queue.waiting.count {
       defer { queue.waiting = [] }
       return queue.waiting
@@ -264,7 +287,6 @@ final class SQLiteWriter: Sendable {
         end = onConnection { transact(work, without: refused, in: $0, outcomes: &outcomes) }
         guard case .failed(let failure, let place?, isSound: true) = end, failure.concernsOneEntry else { break }
         refused[place] = failure.storeError
-        outcomes[place] = .failed(failure.storeError)
       }
       let elapsed = clock.now - started
       switch end {
@@ -278,7 +300,10 @@ final class SQLiteWriter: Sendable {
         finish(work, without: refused, outcomes: outcomes, error: nil)
       case .failed(let failure, _, let isSound):
         if failure.spoilsConnection || !isSound { disconnect() }
-        let error = failure.storeError.blamingNobody
+        var error = failure.storeError.blamingNobody
+        if failure.primaryCode == SQLITE_BUSY, let pid = WriteLockHolder.pid(of: writer.settings.path) {
+          error = .unavailable("the process \(pid) holds the file's write lock (\(failure.message))")
+        }
         finish(work, without: refused, allFailed: .failed(error), error: error)
       case .unknown(let failure):
         disconnect()
@@ -328,11 +353,12 @@ final class SQLiteWriter: Sendable {
       _ work: [Work], without refused: [Int: StoreError], allFailed outcome: CommitOutcome, error: StoreError
     ) {
       writer.counters.withLock { $0.failedTransactions += 1 }
-      let outcomes = work.indices.map { place in refused[place].map { .failed($0) } ?? outcome }
-      finish(work, without: refused, outcomes: outcomes, error: error)
+      finish(work, without: refused, outcomes: work.map { _ in outcome }, error: error)
     }
 
-    /// - Parameter error: what the whole transaction failed with.
+    /// - Parameters:
+    ///   - refused: what the entries at these places failed with, whatever became of the others.
+    ///   - error: what the whole transaction failed with.
     private func finish(
       _ work: [Work], without refused: [Int: StoreError], outcomes: [CommitOutcome], error: StoreError?
     ) {
@@ -344,7 +370,7 @@ final class SQLiteWriter: Sendable {
         case .write(let write):
           write.finish(refused[index] ?? error)
         case .commit(let commit, let completion):
-          let outcome = outcomes[index]
+          let outcome = refused[index].map { .failed($0) } ?? outcomes[index]
           counted.count(outcome, bytes: commit.text.count)
           let place: Int
           if let known = places[ObjectIdentifier(commit.lane)] {

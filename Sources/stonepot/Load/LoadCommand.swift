@@ -6,13 +6,13 @@ import Load
 struct LoadCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "load",
-    abstract: "Drive a server with benchmark clients and report throughput, latency and processor time.",
+    abstract: "Drive a server with benchmark clients and report throughput, latency, processor time and memory.",
     discussion: """
       Example: stonepot load closed-loop --url ws://127.0.0.1:1999 --pid 4711 --rooms 200 --participants 5
 
       Exit codes: 0 all went well; 1 the run had errors, see the report; 2 the run could not begin.
       """,
-    subcommands: [ClosedLoopCommand.self, OpenLoopCommand.self])
+    subcommands: [ClosedLoopCommand.self, OpenLoopCommand.self, IdleCommand.self, VisitsCommand.self])
 
 }
 
@@ -20,12 +20,18 @@ struct ClosedLoopCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "closed-loop",
     abstract: "Each participant sends its next operation when it has seen the last: what can the server do?",
-    discussion: "Example: stonepot load closed-loop --url ws://127.0.0.1:1999 --pid 4711 --seconds 10 --json run.json")
+    discussion: """
+      Example: stonepot load closed-loop --url ws://127.0.0.1:1999 --pid 4711 --seconds 10 --json run.json
+
+      One room that is as busy as it can be: --rooms 1 --participants 1 --in-flight 64 --dialect 2
+      One who changes and many who watch:    --rooms 1 --participants 1 --listeners 1000
+      """)
 
   @OptionGroup var options: LoadOptions
+  @OptionGroup var size: LoadSize
 
   func run() async throws {
-    try await options.run(.closedLoop)
+    try await options.run(.closedLoop, size)
   }
 }
 
@@ -36,15 +42,62 @@ struct OpenLoopCommand: AsyncParsableCommand {
     discussion: "Example: stonepot load open-loop --rate 2000 --url ws://127.0.0.1:1999 --pid 4711")
 
   @OptionGroup var options: LoadOptions
+  @OptionGroup var size: LoadSize
 
   @Option(help: "Operations per second, over all rooms.")
   var rate: Double
 
   func run() async throws {
-    try await options.run(.openLoop(operationsPerSecond: rate))
+    try await options.run(.openLoop(operationsPerSecond: rate), size)
   }
 }
 
+struct IdleCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "idle",
+    abstract: "Participants join and do nothing: what does a connection cost, and how fast do they come?",
+    discussion: """
+      Example: stonepot load idle --rooms 2000 --participants 5 --items 0 --url ws://127.0.0.1:1999 --pid 4711
+
+      Things settle for --warmup seconds; memory is read at the end of --seconds.
+      """)
+
+  @OptionGroup var options: LoadOptions
+  @OptionGroup var size: LoadSize
+
+  func run() async throws {
+    try await options.run(.idle, size)
+  }
+}
+
+/// How much of everything a load has.
+struct LoadSize: ParsableArguments {
+  @Option(help: "Rooms.")
+  var rooms = 200
+
+  @Option(help: "Participants in each room.")
+  var participants = 5
+
+  @Option(help: "Connections in each room that did not join.")
+  var listeners = 0
+
+  @Option(help: "Items in each room.")
+  var items = 5
+
+  @Option(name: .customLong("in-flight"), help: "Operations that a participant has on their way at once.")
+  var inFlight = 1
+
+  @Option(help: "Seconds to run before measuring.")
+  var warmup = 3.0
+
+  @Option(help: "Seconds that connecting, joining and filling the rooms may take.")
+  var setup = 60.0
+
+  @Option(help: "Threads of the driver.")
+  var loops = 1
+}
+
+/// Where a load goes, what it speaks, and where its report goes.
 struct LoadOptions: ParsableArguments {
   @Option(help: "The server: ws://HOST:PORT, or with a path that the room's name is appended to.")
   var url = "ws://127.0.0.1:1999"
@@ -53,26 +106,14 @@ struct LoadOptions: ParsableArguments {
     help: ArgumentHelp("A process of the server on this machine, to be measured; may be repeated.", valueName: "pid"))
   var pid: [Int32] = []
 
-  @Option(help: "Rooms.")
-  var rooms = 200
-
-  @Option(help: "Participants in each room.")
-  var participants = 5
-
-  @Option(help: "Items in each room.")
-  var items = 5
-
   @Option(help: "1: the full state in each broadcast. 2: the change alone.")
   var dialect = 1
 
   @Option(help: "Seconds to measure.")
   var seconds = 10.0
 
-  @Option(help: "Seconds to run before measuring.")
-  var warmup = 3.0
-
-  @Option(help: "Threads of the driver.")
-  var loops = 1
+  @Option(help: "From how many addresses to connect: 127.0.0.1 and those after it.")
+  var sources = 1
 
   @Option(help: "How room names begin. By default, something that no other run has.")
   var prefix: String?
@@ -81,39 +122,57 @@ struct LoadOptions: ParsableArguments {
   var json: String?
 
   func validate() throws {
-    guard LoadTarget(url: url) != nil else { throw ValidationError("'\(url)' is not of the form ws://HOST:PORT") }
+    _ = try target()
+    guard (1...200).contains(sources) else { throw ValidationError("sources must be 1 to 200") }
     guard LoadScenario.Dialect(rawValue: dialect) != nil else { throw ValidationError("the dialect is 1 or 2") }
   }
 
-  func run(_ pacing: LoadScenario.Pacing) async throws {
-    guard var target = LoadTarget(url: url), let dialect = LoadScenario.Dialect(rawValue: dialect) else { return }
-    target.processIDs = pid
-    let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
-    var scenario = LoadScenario(
-      roomPrefix: prefix ?? "load-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)")
-    scenario.rooms = rooms
-    scenario.participantsPerRoom = participants
-    scenario.itemsPerRoom = items
-    scenario.dialect = dialect
+  func run(_ pacing: LoadScenario.Pacing, _ size: LoadSize) async throws {
+    var scenario = LoadScenario(roomPrefix: prefix ?? Self.newPrefix())
+    scenario.rooms = size.rooms
+    scenario.participantsPerRoom = size.participants
+    scenario.listenersPerRoom = size.listeners
+    scenario.itemsPerRoom = size.items
+    scenario.operationsInFlight = size.inFlight
+    scenario.dialect = spoken
     scenario.pacing = pacing
     scenario.measuredSeconds = seconds
-    scenario.warmupSeconds = warmup
-    scenario.eventLoops = loops
+    scenario.warmupSeconds = size.warmup
+    scenario.setupTimeoutSeconds = size.setup
+    scenario.eventLoops = size.loops
     if let complaint = scenario.complaint { throw ValidationError(complaint) }
+    let runner = LoadRunner(scenario: scenario, target: try target())
+    let report = try await orExit { try await runner.run() }
+    try write(report, summary: report.summary)
+    if !report.errors.isEmpty { throw ExitCode(1) }
+  }
 
-    let report: LoadReport
+  var spoken: LoadScenario.Dialect { LoadScenario.Dialect(rawValue: dialect) ?? .fullState }
+
+  func target() throws -> LoadTarget {
+    guard var target = LoadTarget(url: url) else { throw ValidationError("'\(url)' is not of the form ws://HOST:PORT") }
+    target.processIDs = pid
+    target.sourceAddresses = sources
+    return target
+  }
+
+  private static func newPrefix() -> String {
+    let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
+    return "load-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
+  }
+
+  /// Runs it; says why it could not begin, and ends with 2.
+  func orExit<Report>(_ body: () async throws -> Report) async throws -> Report {
     do {
-      report = try await LoadRunner(scenario: scenario, target: target).run()
+      return try await body()
     } catch {
       FileHandle.standardError.write(Data("load: \(error)\n".utf8))
       throw ExitCode(2)
     }
-    try write(report)
-    if !report.errors.isEmpty { throw ExitCode(1) }
   }
 
-  private func write(_ report: LoadReport) throws {
-    if json != "-" { print(report.summary) }
+  func write(_ report: some Encodable, summary: String) throws {
+    if json != "-" { print(summary) }
     guard let json else { return }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -123,34 +182,5 @@ struct LoadOptions: ParsableArguments {
     } else {
       try data.write(to: URL(fileURLWithPath: json), options: .atomic)
     }
-  }
-}
-
-extension LoadReport {
-  /// A few lines for a person.
-  var summary: String {
-    func line(_ name: String, _ latency: Latency) -> String {
-      "\(name) p50 \(latency.p50Micros) µs, p99 \(latency.p99Micros) µs, p99.9 \(latency.p999Micros) µs, "
-        + "max \(latency.maxMicros) µs"
-    }
-    var lines = [
-      "\(scenario.rooms) rooms × \(scenario.participantsPerRoom), dialect \(scenario.dialect.rawValue), "
-        + "\(scenario.measuredSeconds) s, set up in \(setupSeconds) s",
-      "\(operationsPerSecond) operations/s, \(deliveriesPerSecond) deliveries/s of \(bytesPerBroadcast) bytes",
-      line("own echo:", ownEcho),
-      line("others:  ", others),
-    ]
-    if let server {
-      lines.append(
-        "server:   \(server.operationsPerCPUSecond) operations per CPU-second, \(rounded(server.cpuSeconds)) s of CPU, "
-          + "\(server.residentBeforeKB / 1024) → \(server.residentAfterKB / 1024) MB")
-    }
-    lines.append(
-      "driver:   \(driver.cpuMicrosPerOperation) µs of CPU per operation, busy \(driver.busyFraction) of its time")
-    if !errors.isEmpty {
-      lines.append("ERRORS:   \(errors.count)")
-      lines += errors.samples.map { "  \($0)" }
-    }
-    return lines.joined(separator: "\n")
   }
 }

@@ -22,16 +22,32 @@ struct StoreOption: ParsableArguments {
   @Option(help: ArgumentHelp("The cluster's name.", valueName: "name"))
   var cluster = "stonepot"
 
-  func open(_ mode: SQLiteConfiguration.Mode) async throws -> SQLiteStore {
+  /// Lends the store, and closes it whatever comes of it.
+  func withStore(_ mode: SQLiteConfiguration.Mode, _ body: (SQLiteStore) async throws -> Void) async throws {
     do {
       let path = try ServeSettings.sqlitePath(store)
-      return try await SQLiteStore.open(
+      let store = try await SQLiteStore.open(
         SQLiteConfiguration(path: path, cluster: cluster, history: randomName(), mode: mode))
+      do {
+        try await body(store)
+      } catch {
+        await store.close()
+        throw error
+      }
+      await store.close()
     } catch let error as StoreError {
       throw StartFailure(message: error.message)
     }
   }
 }
+
+/// The room that an argument names. What is no name of a room is the name of none.
+func roomID(_ name: String) throws(StartFailure) -> RoomID {
+  guard let room = RoomID(name) else { throw noRoom(name) }
+  return room
+}
+
+private func noRoom(_ name: String) -> StartFailure { StartFailure(message: "there is no room \(name)") }
 
 private struct ListRooms: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -47,16 +63,16 @@ private struct ListRooms: AsyncParsableCommand {
   var after: String?
 
   func run() async throws {
-    let store = try await store.open(.readOnly)
     let beginning = try after.map { name in
       guard let room = RoomID(name) else { throw ValidationError("\(name) is no name of a room") }
       return room
     }
-    for room in try await store.rooms(after: beginning, limit: limit) {
-      let changed = Date(timeIntervalSince1970: Double(room.updatedAt.millis) / 1000).ISO8601Format()
-      print("\(room.room)\tslot \(room.slot)\t\(room.head) events\t\(changed)")
+    try await store.withStore(.readOnly) { store in
+      for room in try await store.rooms(after: beginning, limit: limit) {
+        let changed = Date(timeIntervalSince1970: Double(room.updatedAt.millis) / 1000).ISO8601Format()
+        print("\(room.room)\tslot \(room.slot)\t\(room.head) events\t\(changed)")
+      }
     }
-    await store.close()
   }
 }
 
@@ -74,10 +90,11 @@ private struct ShowRoom: AsyncParsableCommand {
   var events = false
 
   func run() async throws {
-    let store = try await store.open(.readOnly)
-    guard let id = RoomID(room), let stored = try await store.load(id) else {
-      throw StartFailure(message: "there is no room \(room)")
-    }
+    try await store.withStore(.readOnly) { try await show(try roomID(room), from: $0) }
+  }
+
+  private func show(_ id: RoomID, from store: SQLiteStore) async throws {
+    guard let stored = try await store.load(id) else { throw noRoom(room) }
     if events {
       guard let rows = try await store.journal(of: id, after: .zero, through: SequenceNumber(.max)) else {
         throw StartFailure(
@@ -85,12 +102,11 @@ private struct ShowRoom: AsyncParsableCommand {
       }
       for row in rows { print(try RoomExport.lines(of: row).joined(separator: "\n")) }
     } else {
-      let machine = try RoomMachine<OrderLogic>(room: id, stored: stored, windowCapacity: DedupWindow.defaultCapacity)
+      let machine = try RoomMachine<OrderLogic>(room: id, stored: stored)
       let voice = OrderVoice(history: store.identity.history)
       let text = voice.reading(state: machine.state, head: machine.head, online: [], now: machine.clock) ?? []
       print(String(decoding: text, as: UTF8.self))
     }
-    await store.close()
   }
 }
 
@@ -105,26 +121,27 @@ private struct ExportRooms: AsyncParsableCommand {
   var rooms: [String] = []
 
   func run() async throws {
-    let store = try await store.open(.readOnly)
-    if rooms.isEmpty {
-      var last: RoomID?
-      while true {
-        let page = try await store.rooms(after: last, limit: 500)
-        guard let end = page.last else { break }
-        for summary in page { try await export(summary.room, from: store) }
-        last = end.room
-      }
-    } else {
-      for name in rooms {
-        guard let room = RoomID(name) else { throw StartFailure(message: "there is no room \(name)") }
-        try await export(room, from: store)
+    try await store.withStore(.readOnly) { store in
+      if rooms.isEmpty {
+        try await exportAll(from: store)
+      } else {
+        for name in rooms { try await export(try roomID(name), from: store) }
       }
     }
-    await store.close()
+  }
+
+  private func exportAll(from store: any RoomStore) async throws {
+    var last: RoomID?
+    while true {
+      let page = try await store.rooms(after: last, limit: 500)
+      guard let end = page.last else { return }
+      for summary in page { try await export(summary.room, from: store) }
+      last = end.room
+    }
   }
 
   private func export(_ room: RoomID, from store: any RoomStore) async throws {
-    guard let stored = try await store.load(room) else { throw StartFailure(message: "there is no room \(room)") }
+    guard let stored = try await store.load(room) else { throw noRoom(room.name) }
     print(String(decoding: RoomExport.text(of: room, stored), as: UTF8.self))
   }
 }
@@ -140,18 +157,18 @@ private struct ImportRooms: AsyncParsableCommand {
   var file: String
 
   func run() async throws {
-    let store = try await store.open(.exclusive)
     let data =
       file == "-" ? FileHandle.standardInput.readDataToEndOfFile() : try Data(contentsOf: URL(fileURLWithPath: file))
     var count = 0
-    for line in data.split(separator: UInt8(ascii: "\n")) where !line.isEmpty {
-      let (room, stored) = try RoomExport.read([UInt8](line))
-      // A room that cannot be replayed is refused before anything of it is written.
-      _ = try RoomMachine<OrderLogic>(room: room, stored: stored, windowCapacity: DedupWindow.defaultCapacity)
-      try await store.importRoom(room, stored, timer: stored.timer)
-      count += 1
+    try await store.withStore(.exclusive) { store in
+      for line in data.split(separator: UInt8(ascii: "\n")) where !line.isEmpty {
+        let (room, stored) = try RoomExport.read([UInt8](line))
+        // A room that cannot be replayed is refused before anything of it is written.
+        _ = try RoomMachine<OrderLogic>(room: room, stored: stored)
+        try await store.importRoom(room, stored, timer: stored.timer)
+        count += 1
+      }
     }
-    await store.close()
     print("\(count) rooms imported")
   }
 }

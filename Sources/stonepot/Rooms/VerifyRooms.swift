@@ -20,22 +20,18 @@ struct VerifyRooms: AsyncParsableCommand {
   var room: String?
 
   func run() async throws {
-    var verification: StoreVerification<OrderLogic>
+    var findings = 0
     do {
-      let store = try await store.open(.readOnly)
-      verification = StoreVerification(store) { print($0) }
-      let only = try room.map { name in
-        guard let id = RoomID(name) else { throw StartFailure(message: "there is no room \(name)") }
-        return id
+      try await store.withStore(.readOnly) { store in
+        var verification = StoreVerification<OrderLogic>(store) { print($0) }
+        try await verification.run(only: try room.map(roomID))
+        print(verification.summary)
+        findings = verification.findings
       }
-      try await verification.run(only: only)
-      await store.close()
     } catch {
-      let message = (error as? StoreError)?.message ?? "\(error)"
-      FileHandle.standardError.write(Data("Error: \(message)\n".utf8))
+      FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
       throw ExitCode(2)
     }
-    print(verification.summary)
-    if verification.findings > 0 { throw ExitCode.failure }
+    if findings > 0 { throw ExitCode.failure }
   }
 }

@@ -26,6 +26,19 @@ struct Node {
     var gatewaySettings = settings.gateway
     gatewaySettings.certificate = try loadCertificate()
     let store = try await openStore()
+    do {
+      try await serve(from: store, gatewaySettings, metrics)
+    } catch {
+      await store.close()
+      guard let error = error as? StoreError else { throw error }
+      throw StartFailure(message: "the store \(settings.storePath) cannot be used: \(error.message)")
+    }
+    logger.notice("stopped")
+  }
+
+  private func serve(
+    from store: SQLiteStore, _ gatewaySettings: GatewaySettings, _ metrics: PrometheusRegistry
+  ) async throws {
     let ownership = SlotOwnership()
     ownership.gain(try await claimAllSlots(in: store))
 
@@ -36,10 +49,11 @@ struct Node {
     let registry = RoomRegistry(
       store: store, voice: OrderVoice(history: store.identity.history), settings: settings.rooms, time: time,
       lanes: lanes, ownership: ownership, logger: logger, context: { tenant })
+    let readiness = Readiness(of: store, logger: logger)
     let gateway = try await Gateway(
       settings: gatewaySettings, link: OrderLink(rooms: LocalLink(to: registry)), group: group,
       history: store.identity.history, operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
-      isReady: { await isHealthy(store) })
+      isReady: { await readiness.isReady() })
 
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
     var running: [any Service] = [
@@ -55,16 +69,10 @@ struct Node {
       services: running.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
     configuration.maximumGracefulShutdownDuration = .seconds(20)
-    let services = ServiceGroup(configuration: configuration)
-    do {
-      try await services.run()
-    } catch {
-      await store.close()
-      throw error
-    }
+    try await ServiceGroup(configuration: configuration).run()
+    // Outcomes are posted to the loops until the store is closed.
     await store.close()
     try await group.shutdownGracefully()
-    logger.notice("stopped")
   }
 
   private func logSettings() {
@@ -108,16 +116,6 @@ struct Node {
   private func claimAllSlots(in store: any RoomStore) async throws(StoreError) -> [Slot: Epoch] {
     let claims = try await store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }
     return try await store.claim(claims, for: NodeID(randomName()))
-  }
-
-  private func isHealthy(_ store: any RoomStore) async -> Bool {
-    do throws(StoreError) {
-      try await store.checkHealth()
-      return true
-    } catch {
-      logger.warning("not ready", metadata: ["reason": "\(error.message)"])
-      return false
-    }
   }
 }
 

@@ -108,6 +108,12 @@ struct ServeOptions: ParsableArguments {
   var roomIdle: Int?
 
   @Option(
+    help: ArgumentHelp(
+      "How long a room is kept after its order has ended, at least 86400; off: for ever (default: 2592000).",
+      valueName: "seconds|off"))
+  var roomRetention: String?
+
+  @Option(
     help: ArgumentHelp("trace, debug, info, notice, warning, error or critical (default: info).", valueName: "level"))
   var logLevel: String?
 

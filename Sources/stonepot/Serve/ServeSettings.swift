@@ -76,6 +76,12 @@ struct ServeSettings {
     default: throw ValidationError("--phone must be ten-digits or e164")
     }
     rooms.idleBeforePassivation = .seconds(try sources.int("room.idle", options.roomIdle, default: 60, in: 1...86400))
+    let retention = try Self.limit(
+      sources.string("room.retention", options.roomRetention, default: "2592000"), "--room-retention")
+    if let retention, retention < 86400 {
+      throw ValidationError("--room-retention must be at least 86400: so long clients may resume")
+    }
+    rooms.endedRetention = retention.map { .seconds($0) }
 
     let level = sources.string("log.level", options.logLevel, default: "info")
     guard let level = Logger.Level(rawValue: level) else { throw ValidationError("--log-level has no level \(level)") }

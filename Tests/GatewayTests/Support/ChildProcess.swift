@@ -31,27 +31,13 @@ final class ChildProcess: Sendable {
   init(
     _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: String? = nil
   ) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    var all = environment
-    for name in ["PATH", "LD_LIBRARY_PATH"] { all[name] = ProcessInfo.processInfo.environment[name] }
-    process.environment = all
-    if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-    let (outPipe, errorPipe) = (Pipe(), Pipe())
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = outPipe
-    process.standardError = errorPipe
+    let program = try Program(program, arguments, environment: environment, directory: directory)
     let ended = Promised<Exit>()
-    process.terminationHandler = { process in
-      let isExit = process.terminationReason == .exit
-      ended.fulfil(isExit ? .code(process.terminationStatus) : .signal(process.terminationStatus))
-    }
-    try process.run()
+    Thread { ended.fulfil(program.wait()) }.start()
     self.ended = ended
-    pid = process.processIdentifier
-    output.read(outPipe.fileHandleForReading)
-    errors.read(errorPipe.fileHandleForReading)
+    pid = program.pid
+    output.read(program.output)
+    errors.read(program.errors)
   }
 
   deinit {
@@ -60,6 +46,7 @@ final class ChildProcess: Sendable {
 
   func kill(_ signal: Int32) { Glibc.kill(pid, signal) }
 
+  var hasExited: Bool { ended.isFulfilled }
   var exit: Exit { get async { await ended.value } }
 
   /// The next line of its output that is so; those before it are dropped.

@@ -19,6 +19,7 @@ struct TestSettings {
   var gateway = GatewaySettings()
   var rooms = RoomSettings()
   var tenant = TenantContext()
+  var time: any TimeSource = TimeOfDay()
 
   init() {
     gateway.port = 0
@@ -56,12 +57,12 @@ final class TestServer: Sendable {
     logger.logLevel = .critical
     let tenant = settings.tenant
     registry = RoomRegistry(
-      store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: TimeOfDay(),
+      store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: settings.time,
       lanes: Self.loops.makeIterator().map { EventLoopLane($0) }, ownership: ownership, logger: logger,
       context: { tenant })
     let gateway = try await Gateway(
       settings: settings.gateway, link: LocalLink(to: registry), group: Self.loops, history: Self.history,
-      operationPrefix: "\(UInt64.random(in: .min ... .max))", time: TimeOfDay(), metrics: metrics, logger: logger,
+      operationPrefix: "\(UInt64.random(in: .min ... .max))", time: settings.time, metrics: metrics, logger: logger,
       isReady: {
         do throws(StoreError) {
           try await store.checkHealth()

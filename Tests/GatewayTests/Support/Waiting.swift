@@ -55,6 +55,8 @@ final class Promised<Value: Sendable>: Sendable {
 actor Turnstile {
   static let servers = Turnstile(4)
   static let processes = Turnstile(2)
+  /// Those of one suite, which share a server.
+  static let hostileCases = Turnstile(4)
 
   private var free: Int
   private var waiting: [CheckedContinuation<Void, Never>] = []

@@ -100,6 +100,7 @@ enum Counter: RoomLogic {
     return Timestamp(millis: state.lastChange.millis + idle)
   }
 
+  static func hasEnded(_ state: State) -> Bool { state.hasEnded }
   static func changesNothing(_ event: Event) -> Bool { if case .idleSet = event { true } else { false } }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.members.contains(participant) }
 }

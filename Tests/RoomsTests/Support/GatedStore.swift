@@ -6,7 +6,7 @@ import Synchronization
 /// A store whose reads and snapshots can be held back, and whose calls can be waited for; its commits are those of the
 /// `FaultyStore` inside.
 final class GatedStore: RoomStore {
-  enum Gate: Hashable, CaseIterable { case load, journal, snapshot, timer }
+  enum Gate: Hashable, CaseIterable { case load, journal, snapshot, timer, deletion }
 
   private struct State {
     var closed: Set<Gate> = []
@@ -110,6 +110,13 @@ final class GatedStore: RoomStore {
 
   func trimJournal(before time: Timestamp, in slots: [Slot: Epoch], limit: Int) async throws(StoreError) -> Int {
     try await faults.trimJournal(before: time, in: slots, limit: limit)
+  }
+
+  func deleteRoom(
+    _ room: RoomID, endingAt head: SequenceNumber, slot: Slot, epoch: Epoch
+  ) async throws(StoreError) -> Bool {
+    await pass(.deletion)
+    return try await faults.deleteRoom(room, endingAt: head, slot: slot, epoch: epoch)
   }
 
   func dueTimers(
