@@ -103,6 +103,17 @@ let package = Package(
       ],
       swiftSettings: settings),
 
+    // Not part of the command: `make bench-micro` builds it.
+    .executableTarget(
+      name: "stonepot-micro",
+      dependencies: [
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Gateway",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      path: "benchmarks/micro", swiftSettings: settings),
+
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "RoomCoreTests", dependencies: ["RoomCore", "JSONText", "TestSupport"], swiftSettings: settings),
