@@ -5,20 +5,24 @@ SCRATCH ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stonepot/build
 LISTEN ?= 127.0.0.1:1999
 STORE ?= sqlite:data/stonepot.sqlite
 SWIFT_BUILD = swift build --scratch-path '$(SCRATCH)'
-SOURCES = Package.swift Sources Tests
+SOURCES = Package.swift Sources Tests benchmarks/micro
 SECONDS = 60
-BASELINE = benchmarks/baselines/closed-loop.json
+SCENARIOS = closed-loop
+MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build test fuzz bench format lint setup setup-test setup-bench
+.PHONY: help run build test fuzz conformance bench bench-micro format lint \
+	setup setup-test setup-conformance setup-bench
 
 help:
-	@echo 'make run      build and serve on $(LISTEN), rooms in ./data'
-	@echo 'make test     everything that continuous integration runs'
-	@echo 'make build    the release binary, bin/stonepot'
-	@echo 'make fuzz     feed the decoders at random, SECONDS=60 for each target'
-	@echo 'make bench    measure beside a plain Node server, compare with the baseline'
-	@echo 'make format   put the sources into their format'
-	@echo 'make lint     check the format'
+	@echo 'make run          build and serve on $(LISTEN), rooms in ./data'
+	@echo 'make test         everything that continuous integration runs'
+	@echo 'make build        the release binary, bin/stonepot'
+	@echo 'make fuzz         feed the decoders at random, SECONDS=60 for each target'
+	@echo 'make conformance  hold the server to its protocols with clients that others wrote'
+	@echo 'make bench        measure beside a plain Node server, compare with the baseline; SCENARIOS=all for everything'
+	@echo 'make bench-micro  processor time of each step of a message, compare with the baseline'
+	@echo 'make format       put the sources into their format'
+	@echo 'make lint         check the format'
 
 run: build
 	@echo 'Rooms are at ws://$(LISTEN)/parties/collaborative_order/{room}; stop with Ctrl-C.'
@@ -37,8 +41,16 @@ test: setup-test lint
 fuzz: setup
 	SCRATCH='$(SCRATCH)' SECONDS_PER_TARGET='$(SECONDS)' Tests/Fuzzing/run $(TARGETS)
 
+conformance: setup-conformance build
+	SCRATCH='$(SCRATCH)' Tests/Conformance/run $(PARTS)
+
 bench: setup-bench build
-	benchmarks/run $(if $(wildcard $(BASELINE)),--compare $(BASELINE))
+	benchmarks/run $(SCENARIOS) --compare
+
+bench-micro: setup
+	$(SWIFT_BUILD) -c release --product stonepot-micro
+	"$$($(SWIFT_BUILD) -c release --show-bin-path)/stonepot-micro" \
+	  $(if $(wildcard $(MICRO_BASELINE)),--compare $(MICRO_BASELINE)) $(MICRO)
 
 format:
 	swift format --in-place --recursive $(SOURCES)
@@ -51,6 +63,9 @@ setup:
 
 setup-test:
 	@.ci/setup strace python3 openssl curl
+
+setup-conformance:
+	@.ci/setup python3 python3-websockets openssl curl nghttp2-client
 
 setup-bench:
 	@.ci/setup python3 nodejs node-ws
