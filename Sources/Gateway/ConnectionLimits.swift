@@ -22,7 +22,7 @@ final class ConnectionLimits: Sendable {
 
   /// Counts the connection until it closes; false if there are too many already.
   func admit(_ channel: any Channel) -> Bool {
-    let address = channel.remoteAddress?.ipAddress ?? ""
+    let address = channel.remoteAddress?.household ?? ""
     let isAdmitted = state.withLock { state in
       let fromAddress = state.byAddress[address, default: 0]
       guard state.total < settings.maxConnections, fromAddress < settings.connectionsPerAddress ?? .max else {

@@ -20,6 +20,11 @@ package struct GatewaySettings: Sendable {
   /// Connections that one address may hold; nil: any number. A household behind one address needs a few, a load
   /// balancer in front of the gateway all of them.
   package var connectionsPerAddress: Int? = 256
+  /// Connections that the clients of one tenant may hold; nil: any number.
+  package var connectionsPerTenant: Int?
+  /// Messages a second of all clients of one tenant together, of which five seconds' worth may come at once; nil: any
+  /// number. Beside `messagesPerSecond`, which keeps one client from using up all of its tenant's.
+  package var messagesPerTenant: Int?
   /// Connections that the gateway holds at all.
   package var maxConnections = 50_000
   /// Bytes that may wait for a client. Above, it gets no more changes but one fresh state when it has caught up.

@@ -11,6 +11,10 @@ public protocol RoomLink<Command>: Sendable {
 
   /// The room's state, once.
   func read(_ room: RoomID) async -> RoomReading
+
+  /// Whether a session in the room would be opened, as far as that is known: who is refused before it is let in does not
+  /// come back at once.
+  func hasRoom(for room: RoomID) -> Bool
 }
 
 /// The link to the rooms of this process.
@@ -26,4 +30,6 @@ public struct LocalLink<Voice: RoomVoice>: RoomLink {
   }
 
   public func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }
+
+  public func hasRoom(for room: RoomID) -> Bool { registry.hasRoom(for: room) }
 }

@@ -43,6 +43,9 @@ public struct DedupWindow: Sendable, Equatable {
 
   public var count: Int { entries.count }
 
+  /// About how many bytes of memory it takes.
+  var weightBytes: Int { entries.count * 150 }
+
   public func check(_ cause: Cause, after: SequenceNumber) -> Verdict {
     if let entry = entries[cause.operation] {
       return entry.fingerprint == cause.fingerprint ? .applied(at: entry.sequence) : .conflict

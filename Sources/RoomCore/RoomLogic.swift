@@ -46,6 +46,12 @@ public protocol RoomLogic: Sendable {
 
   /// Whether somebody takes part in the room.
   static func includes(_ participant: ParticipantID, in state: State) -> Bool
+
+  /// Whose room it is; nil while it is nobody's.
+  static func tenant(of state: State) -> String?
+
+  /// About how many bytes of memory the state takes. Asked after each turn, so it must not cost much.
+  static func weightBytes(of state: State) -> Int
 }
 
 /// The time of a decision and the position of the first event that it would cause.
@@ -61,6 +67,9 @@ public struct Moment: Sendable, Equatable {
 
 /// A request to change a room.
 public protocol RoomCommand: Sendable {
+  /// About how many bytes of memory it takes while it waits.
+  var sizeBytes: Int { get }
+
   /// Feeds whatever tells this command from another one; a retry of the same command feeds the same.
   func fingerprint(into hasher: inout StableHasher)
 }

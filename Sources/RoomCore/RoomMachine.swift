@@ -80,6 +80,9 @@ public struct RoomMachine<Logic: RoomLogic>: Sendable {
     if let cause = record.cause { window.record(cause, at: record.sequence) }
   }
 
+  /// About how many bytes of memory the machine takes.
+  public var weightBytes: Int { Logic.weightBytes(of: state) + window.weightBytes }
+
   public var checkpoint: Checkpoint { Checkpoint(state: state, head: head, clock: clock) }
 
   /// The events since the checkpoint came to nothing: they never happened.

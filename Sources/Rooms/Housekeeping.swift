@@ -1,4 +1,5 @@
 import Logging
+import Metrics
 import RoomCore
 import Store
 import Synchronization
@@ -12,6 +13,7 @@ extension RoomRegistry {
         await self.every(self.settings.housekeepingInterval, on: clock) {
           await self.wakeDueRooms()
           self.letIdleRoomsGo()
+          self.recordMemory()
         }
       }
       group.addTask {
@@ -59,6 +61,11 @@ extension RoomRegistry {
       let isBeforeItsTime = used > now.advanced(by: idle)
       if used.advanced(by: idle) <= now || isBeforeItsTime { _ = room.mailbox.offer(.passivate, now: now) }
     }
+  }
+
+  private func recordMemory() {
+    metrics.memoryBytes.record(memory.usedBytes)
+    if memory.isTight { relieveMemory() }
   }
 
   private func trimJournal() async {

@@ -21,19 +21,32 @@ final class Mailbox<Command: RoomCommand>: Sendable {
 
   private struct State {
     var waiting: Deque<Mail> = []
+    /// Of mails that may be refused.
     var boundedCount = 0
+    var boundedBytes = 0
     var isClosed = false
     var reader: UnsafeContinuation<Void, Never>?
     var lastUsed: Timestamp
+
+    mutating func count(_ mail: Mail, _ sign: Int) {
+      boundedCount += sign
+      boundedBytes += sign * mail.sizeBytes
+    }
   }
 
-  enum Offer: Equatable { case taken, full, closed }
+  enum Offer: Equatable {
+    case taken, full, closed
+    /// There is no room to take it, and no memory for one.
+    case crowded
+  }
 
   private let state: Mutex<State>
   private let capacity: Int
+  private let capacityBytes: Int
 
-  init(capacity: Int, now: Timestamp) {
+  init(capacity: Int, capacityBytes: Int, now: Timestamp) {
     self.capacity = capacity
+    self.capacityBytes = capacityBytes
     state = Mutex(State(lastUsed: now))
   }
 
@@ -41,8 +54,8 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     let (offer, reader) = state.withLock { state -> (Offer, UnsafeContinuation<Void, Never>?) in
       if state.isClosed { return (.closed, nil) }
       if mail.isBounded {
-        guard state.boundedCount < capacity else { return (.full, nil) }
-        state.boundedCount += 1
+        guard state.boundedCount < capacity, state.boundedBytes < capacityBytes else { return (.full, nil) }
+        state.count(mail, 1)
       }
       if mail.isUse { state.lastUsed = now }
       if case .depose = mail { state.waiting.prepend(mail) } else { state.waiting.append(mail) }
@@ -70,7 +83,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     state.withLock { state in
       let mails = Array(state.waiting.prefix(limit))
       state.waiting.removeFirst(mails.count)
-      for mail in mails where mail.isBounded { state.boundedCount -= 1 }
+      for mail in mails where mail.isBounded { state.count(mail, -1) }
       return mails
     }
   }
@@ -80,7 +93,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     if mails.isEmpty { return }
     state.withLock { state in
       state.waiting.insert(contentsOf: mails, at: 0)
-      state.boundedCount += mails.count { $0.isBounded }
+      for mail in mails where mail.isBounded { state.count(mail, 1) }
     }
   }
 
@@ -111,6 +124,15 @@ extension Mailbox.Mail {
     switch self {
     case .request(.operation, _), .request(.relay, _): true
     case .request, .read, .timer, .passivate, .stop, .depose: false
+    }
+  }
+
+  /// What it takes while it waits, of what a client can make as large as it likes.
+  fileprivate var sizeBytes: Int {
+    switch self {
+    case .request(.operation(let operation, _, _), _): operation.command.sizeBytes
+    case .request(.relay(let text, _, _), _): text.count
+    case .request, .read, .timer, .passivate, .stop, .depose: 0
     }
   }
 

@@ -3,6 +3,7 @@ import Logging
 import Metrics
 public import RoomCore
 public import Store
+import Synchronization
 
 /// A room that is in memory: the only writer of its journal, and the only one who knows its state.
 ///
@@ -41,6 +42,10 @@ public actor Room<Voice: RoomVoice> {
   /// A snapshot that failed is not tried again before as many events as lie between two.
   private var snapshotTriedAt: SequenceNumber = .zero
   private var isSavingSnapshot = false
+  /// What the room last counted in the memory of all; the registry begins with the first.
+  private var weight = MemoryBudget.emptyRoomBytes
+  /// What would be free if the room left memory; 0 while it has clients.
+  nonisolated let idleWeight = Atomic<Int>(0)
 
   /// What a turn that could not be committed is undone and decided again with.
   private struct Undo {
@@ -57,7 +62,9 @@ public actor Room<Voice: RoomVoice> {
     self.environment = environment
     executor = lane.asUnownedSerialExecutor()
     let now = environment.time.now()
-    mailbox = Mailbox(capacity: environment.settings.mailboxCapacity, now: now)
+    mailbox = Mailbox(
+      capacity: environment.settings.mailboxCapacity, capacityBytes: environment.settings.mailboxBytes, now: now)
+    environment.memory.change(by: weight)
     machine = Machine(room: id, windowCapacity: environment.settings.dedupCapacity)
     turn = Turn(now: now)
   }
@@ -94,6 +101,7 @@ public actor Room<Voice: RoomVoice> {
       return false
     }
     saveSnapshotIfDue()
+    weigh()
     if wantsToLeave, await retire() { return false }
     // What was said need not stay in memory until the next turn.
     turn = Turn(now: turn.now)
@@ -122,6 +130,7 @@ public actor Room<Voice: RoomVoice> {
   private func decideAgain(because notice: RefusalNotice, isJournalKnown: Bool) {
     guard let undo = undo.take() else { preconditionFailure("there is no turn to decide again") }
     sessions = undo.sessions
+    if let creator = turn.creator { environment.creations.giveBack(creator) }
     turn = turn.again(because: notice, at: max(environment.time.now(), turn.now))
     if isJournalKnown {
       machine.rollBack(to: undo.machine)
@@ -129,6 +138,13 @@ public actor Room<Voice: RoomVoice> {
       tellEveryoneTheState()
     }
     mailbox.putBack(decide(undo.mails, on: &machine, in: &turn))
+  }
+
+  private func weigh() {
+    let (before, sessionBytes) = (weight, sessions.entries.count * 250)
+    weight = MemoryBudget.emptyRoomBytes + machine.weightBytes + sessionBytes
+    if weight != before { environment.memory.change(by: weight - before) }
+    idleWeight.store(sessions.isEmpty ? weight : 0, ordering: .relaxed)
   }
 
   private func putBackTurn() {
@@ -346,7 +362,7 @@ public actor Room<Voice: RoomVoice> {
       dismissSessions(.moved)
     }
     if machine.head > snapshotAt { await save(snapshot()) }
-    environment.retired(self)
+    leave()
     return true
   }
 
@@ -363,6 +379,12 @@ public actor Room<Voice: RoomVoice> {
   private func end(_ ending: RoomEnding, refusal: RefusalNotice = .storeUnavailable) {
     refuseWaiting(ending, refusal)
     dismissSessions(ending)
+    leave()
+  }
+
+  private func leave() {
+    environment.memory.change(by: -weight)
+    idleWeight.store(0, ordering: .relaxed)
     environment.retired(self)
   }
 

@@ -36,6 +36,8 @@ struct RoomEnvironment<Voice: RoomVoice>: Sendable {
   let context: @Sendable () -> Voice.Logic.Context
   let logger: Logger
   let metrics: RoomMetrics
+  let memory: MemoryBudget
+  let creations: CreationLimits
   /// Told by a room that was refused as its slot's owner.
   let deposed: @Sendable (Slot, Epoch) -> Void
   /// Told by a room that leaves memory.
@@ -50,6 +52,24 @@ public struct RoomMetrics: Sendable {
   let overloads = Counter(label: "stonepot_operations_overloaded_total")
   let snapshots = Counter(label: "stonepot_snapshots_total")
   let deletions = Counter(label: "stonepot_rooms_deleted_total")
+  private let refusedForMemory = Counter(
+    label: "stonepot_rooms_refused_total", dimensions: [("because", "memory")])
+  private let refusedForAddress = Counter(
+    label: "stonepot_rooms_refused_total", dimensions: [("because", "address")])
+  private let refusedForTenant = Counter(
+    label: "stonepot_rooms_refused_total", dimensions: [("because", "tenant")])
+  let memoryBytes = Gauge(label: "stonepot_rooms_memory_bytes")
 
   public init() {}
+
+  /// A room that was not loaded, as there is no memory for it.
+  func refusedRoom() { refusedForMemory.increment() }
+
+  /// A room that may not begin.
+  func refusedRoom(because limit: CreationLimits.Limit) {
+    switch limit {
+    case .address: refusedForAddress.increment()
+    case .tenant: refusedForTenant.increment()
+    }
+  }
 }

@@ -28,12 +28,18 @@ public struct SessionOpening: Sendable {
   public let dialect: Dialect
   /// The last position that the client has seen, if it wants to go on from there.
   public let since: SequenceNumber?
+  /// Whose account the rooms are on that the session begins, if no token vouches for it.
+  public let address: String?
 
-  public init(session: SessionNumber, participant: ParticipantID?, dialect: Dialect, since: SequenceNumber?) {
+  public init(
+    session: SessionNumber, participant: ParticipantID?, dialect: Dialect, since: SequenceNumber?,
+    address: String? = nil
+  ) {
     self.session = session
     self.participant = participant
     self.dialect = dialect
     self.since = since
+    self.address = address
   }
 }
 
@@ -70,6 +76,8 @@ public enum RoomEnding: Sendable, Equatable {
   case moved
   /// The room cannot be read from the store.
   case unavailable
+  /// There is no memory for one more room.
+  case crowded
 }
 
 /// Where a room's output goes: one for each gateway that has sessions in it.

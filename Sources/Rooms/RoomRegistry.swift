@@ -38,6 +38,9 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   private let context: @Sendable () -> Logic.Context
   let logger: Logger
   let metrics = RoomMetrics()
+  let memory: MemoryBudget
+  private let creations: CreationLimits
+  private let isRelieving = Atomic<Bool>(false)
   private let warmGauge = Gauge(label: "stonepot_rooms_warm")
 
   /// - Parameter context: what the tenant says now; asked at each decision.
@@ -54,6 +57,9 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     self.ownership = ownership
     self.context = context
     self.logger = logger
+    memory = MemoryBudget(limitBytes: settings.memoryBytes)
+    creations = CreationLimits(
+      perAddressAndHour: settings.addressRoomsPerHour, perTenantAndHour: settings.tenantRoomsPerHour)
   }
 
   /// Hands a request to its room, loading the room if need be. Requests of one session keep their order.
@@ -68,7 +74,17 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     case .closed:
       subscriber.deliver(RoomOutput(epoch: .zero, items: [.ended(.moved)]))
       return .taken
+    case .crowded:
+      subscriber.deliver(RoomOutput(epoch: .zero, items: [.ended(.crowded)]))
+      return .taken
     }
+  }
+
+  /// Whether a session in this room would find it in memory, or memory for it.
+  public func hasRoom(for id: RoomID) -> Bool {
+    guard memory.isExhausted else { return true }
+    relieveMemory()
+    return state.withLock { $0.warm[id] != nil }
   }
 
   /// The room's state, once, for whoever has no session in it.
@@ -76,7 +92,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     await withUnsafeContinuation { continuation in
       switch offer(.read { continuation.resume(returning: $0) }, to: id) {
       case .taken: break
-      case .full, .closed: continuation.resume(returning: .unavailable)
+      case .full, .closed, .crowded: continuation.resume(returning: .unavailable)
       }
     }
   }
@@ -104,10 +120,17 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     guard mail.isWorthLoading else { return offerIfWarm(mail, to: id) }
     var known: Room<Voice>?
     while true {
-      guard let room = room(id, replacing: known) else { return .closed }
-      let offer = room.mailbox.offer(mail, now: time.now())
-      if offer != .closed { return offer }
-      known = room
+      switch room(id, replacing: known) {
+      case .here(let room):
+        let offer = room.mailbox.offer(mail, now: time.now())
+        if offer != .closed { return offer }
+        known = room
+      case .elsewhere: return .closed
+      case .noMemory:
+        metrics.refusedRoom()
+        relieveMemory()
+        return .crowded
+      }
     }
   }
 
@@ -116,18 +139,26 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     return room?.mailbox.offer(mail, now: time.now()) == .full ? .full : .taken
   }
 
-  /// The room in memory, or a new one. Nil: not served here.
+  private enum Place {
+    case here(Room<Voice>)
+    /// The slot is another node's, or this one stops.
+    case elsewhere
+    case noMemory
+  }
+
+  /// The room in memory, or a new one.
   ///
   /// - Parameter closed: a room that took nothing any more; it may still be saving its snapshot, but all it ever
   ///   committed is in the store, so that the next one can begin.
-  private func room(_ id: RoomID, replacing closed: Room<Voice>?) -> Room<Voice>? {
-    state.withLock { state in
+  private func room(_ id: RoomID, replacing closed: Room<Voice>?) -> Place {
+    let place = state.withLock { state -> Place in
       if let warm = state.warm[id] {
-        if warm.room !== closed { return warm.room }
+        if warm.room !== closed { return .here(warm.room) }
         state.leaving[ObjectIdentifier(warm.room)] = warm.task
       }
       let slot = Slot(of: id)
-      guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { return nil }
+      guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { return .elsewhere }
+      guard !memory.isExhausted else { return .noMemory }
       let lane = lanes[slot.number % lanes.count]
       let room = Room(id: id, epoch: epoch, lane: lane, environment: environment)
       let deletion = state.deletions[id]
@@ -137,13 +168,34 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
       }
       state.warm[id] = Warm(room: room, task: task)
       warmGauge.record(state.warm.count)
-      return room
+      return .here(room)
+    }
+    if memory.isTight { relieveMemory() }
+    return place
+  }
+
+  /// Has rooms without clients leave, those first that were used longest ago, until there is room again. Looks beside
+  /// its caller, and does not look twice at once.
+  func relieveMemory() {
+    guard isRelieving.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
+    Task {
+      defer { isRelieving.store(false, ordering: .relaxed) }
+      var excess = memory.excessBytes
+      let idle = warmRooms.map { (room: $0, weight: $0.idleWeight.load(ordering: .relaxed)) }
+        .filter { $0.weight > 0 }
+        .map { (room: $0.room, weight: $0.weight, used: $0.room.mailbox.lastUsed) }
+        .sorted { $0.used < $1.used }
+      for (room, weight, _) in idle where excess > 0 {
+        _ = room.mailbox.offer(.passivate, now: time.now())
+        excess -= weight
+      }
     }
   }
 
   private var environment: RoomEnvironment<Voice> {
     RoomEnvironment(
       store: store, voice: voice, settings: settings, time: time, context: context, logger: logger, metrics: metrics,
+      memory: memory, creations: creations,
       deposed: { [weak self] slot, epoch in self?.depose(slot, epoch) },
       retired: { [weak self] room in self?.forget(room) })
   }

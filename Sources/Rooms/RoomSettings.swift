@@ -5,6 +5,9 @@ public struct RoomSettings: Sendable {
   /// Operations and relayed messages that may wait in a room's mailbox; one more is refused as `overloaded`. More
   /// absorbs longer stalls of the disk, at about 300 bytes each; fewer tells clients sooner.
   public var mailboxCapacity = 1024
+  /// Bytes that these may take together, by their commands' own estimate. An ordinary one takes about 300; texts that
+  /// are too long for any rule wait as long as all others.
+  public var mailboxBytes = 1 << 20
   /// Requests that one turn takes from the mailbox and commits together. More amortizes the commit; fewer lets the
   /// first of them out sooner.
   public var turnLimit = 128
@@ -23,6 +26,15 @@ public struct RoomSettings: Sendable {
   public var replayLimit = 1000
   /// How long a room without sessions stays in memory. Longer spares loads, shorter spares memory.
   public var idleBeforePassivation: Duration = .seconds(60)
+  /// Bytes that the rooms in memory may take, by their own estimate; nil: any number. A room of five takes about 10 KiB,
+  /// and its clients' connections 6 KiB each beside that. More keeps rooms without clients for longer; less lets them
+  /// leave early, and turns new rooms away when those with clients fill it.
+  public var memoryBytes: Int? = 1 << 30
+  /// Rooms that clients of one address may begin in an hour, if no token vouches for them; nil: any number. A restaurant
+  /// whose guests share an address needs as many as it has tables; each room is kept for `endedRetention`.
+  public var addressRoomsPerHour: Int? = 200
+  /// Rooms that may begin in an hour for one tenant; nil: any number.
+  public var tenantRoomsPerHour: Int?
   /// How often due timers and idle rooms are looked for: the precision of deadlines.
   public var housekeepingInterval: Duration = .seconds(1)
   /// Rooms that one look for due timers wakes. More catches up sooner after a long stop; fewer loads rooms more evenly.

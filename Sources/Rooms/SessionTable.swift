@@ -5,6 +5,7 @@ struct SessionTable {
   struct Entry {
     let subscriber: any RoomSubscriber
     let dialect: Dialect
+    let address: String?
     /// Whom the session acts for, once that is known; it never changes afterwards.
     var participant: ParticipantID?
   }
@@ -26,7 +27,8 @@ struct SessionTable {
   mutating func open(_ opening: SessionOpening, for subscriber: any RoomSubscriber) -> PresenceChange? {
     var change: PresenceChange?
     if entries[opening.session] != nil { change = close(opening.session) }
-    entries[opening.session] = Entry(subscriber: subscriber, dialect: opening.dialect, participant: nil)
+    entries[opening.session] = Entry(
+      subscriber: subscriber, dialect: opening.dialect, address: opening.address, participant: nil)
     dialectCounts[opening.dialect, default: 0] += 1
     if let index = subscriberCounts.firstIndex(where: { $0.subscriber === subscriber }) {
       subscriberCounts[index].sessions += 1

@@ -19,6 +19,8 @@ struct Turn<Logic: RoomLogic> {
   var readings: [(@Sendable (RoomReading) -> Void, RoomReading)] = []
   var catchUps: [CatchUp<Logic>] = []
   var mayPassivate = false
+  /// On whose account the room begins with this turn.
+  var creator: CreationLimits.Creator?
   var isLast = false
   /// The size of what is said to everybody, and of the states that are told to one.
   private(set) var saidBytes = 0
@@ -203,6 +205,10 @@ extension Room {
     switch machine.decide(operation, context: environment.context(), now: turn.now) {
     case .accepted(let records):
       if let lost = turn.lost { return refuse(lost.notice, sender, in: &turn) }
+      if machine.head == .zero, let limit = begin(with: records, on: machine, by: entry.address, in: &turn) {
+        environment.metrics.refusedRoom(because: limit)
+        return refuse(limit.notice, sender, in: &turn)
+      }
       let wasIncluded = Logic.includes(participant, in: machine.state)
       var change = sessions.bind(sender.session, to: participant)
       apply(records, to: &machine, in: &turn)
@@ -227,6 +233,18 @@ extension Room {
         refuse(refusal, sender, in: &turn)
       }
     }
+  }
+
+  /// - Returns: the limit that the room would exceed with its first events.
+  private func begin(
+    with records: [Recorded<Logic.Event>], on machine: Machine, by address: String?, in turn: inout Turn<Logic>
+  ) -> CreationLimits.Limit? {
+    var begun = machine.state
+    for record in records { Logic.evolve(&begun, applying: record) }
+    let creator = CreationLimits.Creator(address: address, tenant: Logic.tenant(of: begun))
+    if let limit = environment.creations.admit(creator, at: turn.now) { return limit }
+    turn.creator = creator
+    return nil
   }
 
   /// Applies the events of one operation and calls them out.

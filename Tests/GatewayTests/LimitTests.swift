@@ -1,7 +1,9 @@
-import Gateway
 import Load
 import NIOCore
+import Rooms
 import Testing
+
+@testable import Gateway
 
 /// What one client may take of everybody's share.
 @Suite("Limits", .timeLimit(.minutes(3)))
@@ -87,6 +89,122 @@ struct LimitTests {
       #expect(try await second.rest() == "")
       #expect(try await client.soFar(as: "asha") == [])
     }
+  }
+}
+
+extension LimitTests {
+  @Test("an address may begin so many rooms without a token, and goes on with those that there are")
+  func roomsOfAnAddress() async throws {
+    try await withServer {
+      $0.rooms.addressRoomsPerHour = 2
+    } _: { server async throws in
+      for room in ["first", "second"] {
+        let client = try await RoomClient.joined(server.port, RoomClient.path + room, as: "asha")
+        await client.socket.disconnect()
+      }
+      let third = try await RoomClient.open(server.port, RoomClient.path + "third")
+      third.join(as: "asha", opId: "join")
+      let error = try await third.next("error")
+      #expect(error["data"]["code"] == "rate_limited" && error["data"]["retryable"] == true)
+      #expect(try await server.journal(of: "third").isEmpty)
+      _ = try await RoomClient.joined(server.port, RoomClient.path + "first", as: "ravi")
+    }
+  }
+
+  @Test("a tenant may begin so many rooms")
+  func roomsOfATenant() async throws {
+    try await withServer {
+      $0.rooms.tenantRoomsPerHour = 1
+    } _: { server async throws in
+      _ = try await RoomClient.joined(server.port, RoomClient.path + "first", as: "asha")
+      let second = try await RoomClient.open(server.port, RoomClient.path + "second")
+      second.join(as: "asha")
+      #expect(try await second.next("error")["data"]["code"] == "rate_limited")
+      second.send("join", as: "asha", data: #"{"circleId":"test","tenantId":"another"}"#)
+      _ = try await second.next("participant_joined")
+    }
+  }
+
+  @Test("a tenant's clients may hold so many connections: the next join is refused until one leaves")
+  func connectionsOfATenant() async throws {
+    try await withServer {
+      $0.gateway.connectionsPerTenant = 2
+    } _: { server async throws in
+      let asha = try await RoomClient.joined(server.port, as: "asha")
+      let ravi = try await RoomClient.joined(server.port, as: "ravi")
+      // Joining once more counts no second time.
+      ravi.join(as: "ravi")
+      _ = try await ravi.next("sync")
+      let meera = try await RoomClient.open(server.port)
+      meera.join(as: "meera", opId: "join")
+      #expect(try await meera.next("error")["data"]["code"] == "limit_exceeded")
+      let guest = try await RoomClient.open(server.port, RoomClient.path + "elsewhere")
+      guest.send("join", as: "guest", data: #"{"circleId":"test","tenantId":"another"}"#)
+      _ = try await guest.next("participant_joined")
+
+      await asha.socket.disconnect()
+      try await eventually("a place") {
+        meera.join(as: "meera", opId: "join")
+        while true {
+          let message = try await meera.next()
+          if message["type"] == "error" { return false }
+          if message["type"] == "ack" { return true }
+        }
+      }
+    }
+  }
+
+  @Test("a tenant's clients send so many messages together; another tenant's are not held to it")
+  func messagesOfATenant() async throws {
+    try await withServer {
+      $0.gateway.messagesPerTenant = 1
+    } _: { server async throws in
+      // Five may come at once. A join is not known to be the tenant's before it is read, and so does not count.
+      let asha = try await RoomClient.joined(server.port, RoomClient.path + "room?v=2", as: "asha")
+      let ravi = try await RoomClient.joined(server.port, RoomClient.path + "room?v=2", as: "ravi")
+      let other = try await RoomClient.open(server.port, RoomClient.path + "other?v=2")
+      other.send("join", as: "other", data: #"{"circleId":"test","tenantId":"another"}"#)
+      _ = try await other.next("participant_joined")
+      for number in 0..<10 {
+        asha.add("Dal", as: "asha", opId: "dal-\(number)")
+        ravi.add("Roti", as: "ravi", opId: "roti-\(number)")
+      }
+      for number in 0..<5 { other.add("Idli", as: "other", opId: "idli-\(number)") }
+      for client in [asha, ravi] {
+        let error = try await client.next("error")
+        #expect(error["data"]["code"] == "rate_limited" && error["data"]["retryable"] == true)
+      }
+      for number in 0..<5 { #expect(try await other.next("ack")["opId"] == .string("idli-\(number)")) }
+    }
+  }
+
+  @Test("when there is no memory for one more room, it is refused before the upgrade, and the others go on")
+  func memory() async throws {
+    try await withServer {
+      // Less than a room with one participant takes.
+      $0.rooms.memoryBytes = 7000
+    } _: { server async throws in
+      let asha = try await RoomClient.joined(server.port, as: "asha")
+      let refused = try await refusal(server.port, RoomClient.path + "another")
+      #expect(refused?.status == 503 && refused?.header("retry-after") == "5")
+      let answer = try await RawConnection.open(server.port).get(RoomClient.path + "another")
+      #expect(answer.status == 503)
+      asha.add("Dal", as: "asha", opId: "dal")
+      _ = try await asha.next("item_added")
+      let ravi = try await RoomClient.joined(server.port, as: "ravi")
+      for client in [asha, ravi] { await client.socket.disconnect() }
+      try await eventually("memory") { try await refusal(server.port, RoomClient.path + "another") == nil }
+    }
+  }
+
+  @Test(
+    "a household is an IPv4 address, or the first half of an IPv6 address",
+    arguments: [
+      ("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2"),
+      ("2001:db8:1:2::9", "2001:db8:1:2"), ("::1", "0:0:0:0"),
+    ])
+  func households(address: String, household: String) throws {
+    #expect(try SocketAddress(ipAddress: address, port: 1).household == household)
   }
 }
 

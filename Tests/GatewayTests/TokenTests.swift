@@ -44,6 +44,33 @@ struct TokenTests {
     Data(text.utf8).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
   }
 
+  @Test("a tenant that its clients' tokens name may have so many connections; one more is refused before the upgrade")
+  func tenantConnections() async throws {
+    let tokens = try await RoomTokens(secret: Self.secret)
+    try await withServer {
+      $0.gateway.tokens = tokens
+      $0.gateway.connectionsPerTenant = 1
+      $0.rooms.addressRoomsPerHour = 1
+    } _: { server async throws in
+      let path = Self.path + "?token=" + (try await Self.token(tenant: "inn"))
+      let client = try await RoomClient.open(server.port, path)
+      client.send("join", as: "asha", data: #"{"circleId":"test"}"#)
+      _ = try await client.next("participant_joined")
+      let refused = try await refusal(server.port, path)
+      #expect(refused?.status == 429)
+      #expect(try JSON(parsing: refused?.body ?? "{}")["code"] == "limit_exceeded")
+      // Whoever has a token begins rooms on no address's account.
+      for room in ["second", "third"] {
+        let token = try await Self.token(room: room, tenant: room)
+        let other = try await RoomClient.open(server.port, RoomClient.path + "\(room)?token=\(token)")
+        other.send("join", as: "asha", data: #"{"circleId":"test"}"#)
+        _ = try await other.next("participant_joined")
+      }
+      await client.socket.disconnect()
+      try await eventually("a place") { try await refusal(server.port, path) == nil }
+    }
+  }
+
   @Test("a token that does not open the room is refused before the upgrade, and for GET")
   func refusals() async throws {
     let valid = try await Self.token()

@@ -36,6 +36,8 @@ enum Counter: RoomLogic {
     case add([Int64])
     case close
 
+    var sizeBytes: Int { 100 }
+
     func fingerprint(into hasher: inout StableHasher) {
       switch self {
       case .add(let parts):
@@ -106,6 +108,8 @@ enum Counter: RoomLogic {
 
   static func timerDue(_ state: State) -> Timestamp? { state.hasEnded ? nil : state.due }
   static func hasEnded(_ state: State) -> Bool { state.hasEnded }
+  static func tenant(of state: State) -> String? { "tenant" }
+  static func weightBytes(of state: State) -> Int { 1000 }
   static func changesNothing(_ event: Event) -> Bool { false }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.value != 0 }
 }

@@ -42,9 +42,26 @@ struct MailboxTests {
     }
   }
 
+  @Test("It is bounded in bytes, too: what is taken out, or put back, is counted")
+  func boundInBytes() {
+    // A counter's operation takes 100.
+    let mailbox = Mailbox<Counter.Command>(capacity: 100, capacityBytes: 150, now: now)
+    #expect(mailbox.offer(operation(1), now: now) == .taken)
+    #expect(mailbox.offer(operation(2), now: now) == .taken)
+    #expect(mailbox.offer(operation(3), now: now) == .full)
+    #expect(mailbox.offer(relay(3), now: now) == .full)
+    #expect(mailbox.offer(close(3), now: now) == .taken)
+    let taken = mailbox.take(limit: 2)
+    #expect(mailbox.offer(operation(4), now: now) == .taken)
+    mailbox.putBack(taken)
+    #expect(mailbox.offer(operation(5), now: now) == .full)
+    #expect(names(mailbox.take(limit: 100)) == ["operation 1", "operation 2", "close 3", "operation 4"])
+    #expect(mailbox.offer(operation(6), now: now) == .taken)
+  }
+
   @Test("It is bounded: one more operation or relay than it holds is refused, control is always taken, order is kept")
   func bound() async {
-    let mailbox = Mailbox<Counter.Command>(capacity: 2, now: now)
+    let mailbox = Mailbox<Counter.Command>(capacity: 2, capacityBytes: 1 << 20, now: now)
     #expect(mailbox.offer(operation(1), now: now) == .taken)
     #expect(mailbox.offer(close(2), now: now) == .taken)
     #expect(mailbox.offer(relay(3), now: now) == .taken)
@@ -62,7 +79,7 @@ struct MailboxTests {
 
   @Test("What is put back comes first, in its order, and counts")
   func putBack() async {
-    let mailbox = Mailbox<Counter.Command>(capacity: 3, now: now)
+    let mailbox = Mailbox<Counter.Command>(capacity: 3, capacityBytes: 1 << 20, now: now)
     for number in 1...3 { #expect(mailbox.offer(operation(UInt64(number)), now: now) == .taken) }
     let taken = mailbox.take(limit: 2)
     #expect(mailbox.offer(close(4), now: now) == .taken)
@@ -74,7 +91,7 @@ struct MailboxTests {
 
   @Test("Who has lost the slot hears of it before anything else")
   func depose() async {
-    let mailbox = Mailbox<Counter.Command>(capacity: 3, now: now)
+    let mailbox = Mailbox<Counter.Command>(capacity: 3, capacityBytes: 1 << 20, now: now)
     #expect(mailbox.offer(operation(1), now: now) == .taken)
     #expect(mailbox.offer(.depose, now: now) == .taken)
     #expect(names(mailbox.take(limit: 9)) == ["depose", "operation 1"])
@@ -82,7 +99,7 @@ struct MailboxTests {
 
   @Test("A closed mailbox takes nothing, and hands over what waited")
   func closing() async {
-    let mailbox = Mailbox<Counter.Command>(capacity: 3, now: now)
+    let mailbox = Mailbox<Counter.Command>(capacity: 3, capacityBytes: 1 << 20, now: now)
     #expect(mailbox.offer(operation(1), now: now) == .taken)
     #expect(!mailbox.closeIfEmpty())
     #expect(mailbox.offer(.timer, now: now) == .taken)
@@ -90,14 +107,14 @@ struct MailboxTests {
     #expect(mailbox.offer(operation(2), now: now) == .closed)
     #expect(mailbox.offer(.stop, now: now) == .closed)
 
-    let empty = Mailbox<Counter.Command>(capacity: 3, now: now)
+    let empty = Mailbox<Counter.Command>(capacity: 3, capacityBytes: 1 << 20, now: now)
     #expect(empty.closeIfEmpty())
     #expect(empty.offer(.timer, now: now) == .closed)
   }
 
   @Test("Only use keeps a room in memory, not its own timer")
   func lastUsed() {
-    let mailbox = Mailbox<Counter.Command>(capacity: 3, now: now)
+    let mailbox = Mailbox<Counter.Command>(capacity: 3, capacityBytes: 1 << 20, now: now)
     let later = Timestamp(millis: 2000)
     #expect(mailbox.offer(.timer, now: later) == .taken)
     #expect(mailbox.lastUsed == now)
@@ -107,7 +124,7 @@ struct MailboxTests {
 
   @Test("A reader that waits is woken by every kind of mail, and none is lost between many writers")
   func wakes() async {
-    let mailbox = Mailbox<Counter.Command>(capacity: 10_000, now: now)
+    let mailbox = Mailbox<Counter.Command>(capacity: 10_000, capacityBytes: 1 << 20, now: now)
     let writers = 4
     let each = 500
     await withTaskGroup(of: Void.self) { group in

@@ -20,7 +20,7 @@ REFERENCE = "node"
 # The limits that protect a server from its clients are off: all clients here have one address, and are as fast as can be.
 SERVERS = {
     "stonepot": "bin/stonepot serve --listen 127.0.0.1:{port} --store sqlite:{tmp}/rooms.sqlite"
-                " --address-limits off --message-rate off",
+                " --address-limits off --address-rooms off --message-rate off",
     "node": "node benchmarks/peers/node-ws/server.js --port {port}",
 }
 

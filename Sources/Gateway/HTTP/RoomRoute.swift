@@ -61,4 +61,6 @@ struct RoomEntry: Sendable {
   let dialect: Dialect
   let since: SequenceNumber?
   let identity: TokenIdentity?
+  /// Of a client that no token vouches for.
+  let address: String?
 }

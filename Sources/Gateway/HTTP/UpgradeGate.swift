@@ -1,4 +1,6 @@
+import CoreMetrics
 import Foundation
+import Link
 import NIOCore
 import NIOHTTP1
 import RoomCore
@@ -208,10 +210,28 @@ struct UpgradeAdmission: Sendable {
         query: query, headers: head.headers, protocols: protocols, room: room)
       var since = query["since"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? SequenceNumber($0) : nil }
       if let history = query["history"], history != hub.history { since = nil }
-      return .admit(.room(RoomEntry(room: room, dialect: dialect, since: since, identity: identity)))
+      if let refusal = refuseForLack(of: room, identity) { return .refuse(refusal) }
+      let address = identity == nil ? address?.household : nil
+      return .admit(
+        .room(RoomEntry(room: room, dialect: dialect, since: since, identity: identity, address: address)))
     } catch {
       return .refuse(UpgradeRefusal(Problem(error), headers: [("www-authenticate", "Bearer")]))
     }
+  }
+
+  private func refuseForLack(of room: RoomID, _ identity: TokenIdentity?) -> UpgradeRefusal? {
+    if !hub.link.hasRoom(for: room) {
+      return UpgradeRefusal(
+        Problem(status: 503, code: "overloaded", title: "There is no memory for one more room now"),
+        headers: [("retry-after", "5")])
+    }
+    if let tenant = identity?.tenant, !hub.tenants.hasRoom(for: tenant) {
+      hub.metrics.refusedTenantConnections.increment()
+      return UpgradeRefusal(
+        Problem(status: 429, code: "limit_exceeded", title: "The tenant has as many connections as it may have"),
+        headers: [("retry-after", "5")])
+    }
+    return nil
   }
 
   /// What RFC 6455 section 4.2.1 asks of the client's handshake.

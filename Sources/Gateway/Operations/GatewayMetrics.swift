@@ -7,6 +7,8 @@ struct GatewayMetrics: Sendable {
   let messagesReceived = Counter(label: "stonepot_messages_received_total")
   let framesSent = Counter(label: "stonepot_frames_sent_total")
   let rateLimited = Counter(label: "stonepot_messages_rate_limited_total")
+  let refusedTenantConnections = Counter(label: "stonepot_tenant_connections_refused_total")
+  let limitedTenantMessages = Counter(label: "stonepot_tenant_messages_rate_limited_total")
   let lags = Counter(label: "stonepot_outbox_overflows_total")
   let slowConsumers = Counter(label: "stonepot_slow_consumers_closed_total")
   /// HTTP clients that took too long to send a request or to take its answer.

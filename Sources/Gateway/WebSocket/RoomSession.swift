@@ -46,6 +46,8 @@ final class RoomSession: WebSocketApplication {
   private var operationCount = 0
   private var bucket: TokenBucket
   private var strikes = 0
+  /// Of its tenant, once that is known.
+  private var account: TenantLimits.Account?
 
   init(entry: RoomEntry, hub: SessionHub, loopIndex: Int) {
     self.entry = entry
@@ -54,7 +56,7 @@ final class RoomSession: WebSocketApplication {
     room = entry.room
     number = hub.newSession()
     bucket = TokenBucket(
-      burst: hub.settings.messageBurst, perSecond: hub.settings.messagesPerSecond,
+      burst: hub.settings.messageBurst, perSecond: Double(hub.settings.messagesPerSecond),
       now: NIODeadline.now().uptimeNanoseconds)
   }
 
@@ -70,12 +72,35 @@ final class RoomSession: WebSocketApplication {
     send(
       .open(
         SessionOpening(
-          session: number, participant: entry.identity?.participant, dialect: entry.dialect, since: entry.since)))
+          session: number, participant: entry.identity?.participant, dialect: entry.dialect, since: entry.since,
+          address: entry.address)))
+    if let tenant = entry.identity?.tenant, !enter(tenant) {
+      connection.close(.tryAgainLater, reason: "the tenant has too many connections")
+    }
+  }
+
+  /// - Returns: false if the tenant has as many connections as it may have.
+  private func enter(_ tenant: String) -> Bool {
+    guard account == nil else { return true }
+    switch hub.tenants.enter(tenant, now: .now()) {
+    case .counted(let account): self.account = account
+    case .uncounted: break
+    case .full:
+      hub.metrics.refusedTenantConnections.increment()
+      return false
+    }
+    return true
   }
 
   func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline) {
     hub.metrics.messagesReceived.increment()
-    guard bucket.take(now: now.uptimeNanoseconds) else { return strike() }
+    guard bucket.take(now: now.uptimeNanoseconds) else {
+      return strike("at most \(hub.settings.messagesPerSecond) messages a second")
+    }
+    if let account, !account.takeMessage(now: now) {
+      hub.metrics.limitedTenantMessages.increment()
+      return strike("the tenant's clients send too many messages together")
+    }
     guard opcode == .text else {
       return refuse(RefusalNotice(code: "invalid_json", message: "messages are text, not binary"))
     }
@@ -109,6 +134,8 @@ final class RoomSession: WebSocketApplication {
     send(.close(number))
     if let audience { hub.leave(room, audience, loopAt: loopIndex) }
     audience = nil
+    if let account { hub.tenants.leave(account) }
+    account = nil
     hub.metrics.sessions.decrement()
   }
 
@@ -124,6 +151,12 @@ final class RoomSession: WebSocketApplication {
       if let identity = entry.identity, identity.participant != message.participant {
         let refusal = Refusal<OrderRejection>.identityMismatch
         return refuse(RefusalNotice(code: refusal.code, message: refusal.message, operation: message.opId))
+      }
+      if case .join(let join) = command, let tenant = join.tenant, !enter(tenant) {
+        return refuse(
+          RefusalNotice(
+            code: "limit_exceeded", message: "the tenant has as many connections as it may have", isRetryable: true,
+            operation: message.opId))
       }
       operationCount += 1
       let name = message.opId ?? "\(hub.operationPrefix).\(number.number).\(operationCount)"
@@ -155,16 +188,13 @@ final class RoomSession: WebSocketApplication {
   }
 
   /// A message over the rate limit. It is told a while, then cut.
-  private func strike() {
+  private func strike(_ rule: String) {
     strikes += 1
     hub.metrics.rateLimited.increment()
     if strikes > hub.settings.rateStrikes {
       connection?.close(.policyViolation, reason: "too many messages")
     } else {
-      refuse(
-        RefusalNotice(
-          code: "rate_limited", message: "at most \(hub.settings.messagesPerSecond) messages a second",
-          isRetryable: true))
+      refuse(RefusalNotice(code: "rate_limited", message: rule, isRetryable: true))
     }
   }
 
@@ -272,6 +302,7 @@ final class RoomSession: WebSocketApplication {
     switch ending {
     case .moved: connection?.close(.serviceRestart, reason: "the room moves; reconnect")
     case .unavailable: connection?.close(.tryAgainLater, reason: "the room cannot be read now")
+    case .crowded: connection?.close(.tryAgainLater, reason: "there is no memory for one more room now")
     }
   }
 }

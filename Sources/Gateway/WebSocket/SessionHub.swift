@@ -12,6 +12,7 @@ final class SessionHub: Sendable {
   let settings: GatewaySettings
   let time: any TimeSource
   let metrics: GatewayMetrics
+  let tenants: TenantLimits
   let history: String
   /// Told apart from those of every other gateway and every other life of this one.
   let operationPrefix: String
@@ -31,6 +32,7 @@ final class SessionHub: Sendable {
     self.history = history
     self.operationPrefix = operationPrefix
     self.metrics = metrics
+    tenants = TenantLimits(settings: settings)
   }
 
   func loopIndex(of loop: any EventLoop) -> Int {

@@ -1,6 +1,7 @@
 import CoreMetrics
 import NIOCore
 import NIOWebSocket
+import RoomCore
 
 /// What a WebSocket's messages mean: a session in a room, or an echo. Called on the connection's loop.
 protocol WebSocketApplication: AnyObject {
@@ -58,7 +59,8 @@ final class WebSocketConnection: ChannelDuplexHandler {
     reader = FrameReader(maxBytes: maxMessageBytes)
     heardAt = .now()
     frameBucket = TokenBucket(
-      burst: loopContext.settings.frameBurst, perSecond: limitsFrames ? loopContext.settings.framesPerSecond : 0,
+      burst: loopContext.settings.frameBurst,
+      perSecond: limitsFrames ? Double(loopContext.settings.framesPerSecond) : 0,
       now: heardAt.uptimeNanoseconds)
   }
 

@@ -22,6 +22,7 @@ struct Node {
     let metrics = PrometheusRegistry()
     MetricsSystem.bootstrap(metrics)
     logSettings()
+    for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
 
     var gatewaySettings = settings.gateway
     gatewaySettings.certificate = try loadCertificate()

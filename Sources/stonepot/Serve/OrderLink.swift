@@ -16,4 +16,6 @@ struct OrderLink: RoomLink {
   }
 
   func read(_ room: RoomID) async -> RoomReading { await rooms.read(room) }
+
+  func hasRoom(for room: RoomID) -> Bool { rooms.hasRoom(for: room) }
 }

@@ -75,6 +75,29 @@ struct ServeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Rooms that clients of one address may begin in an hour, if they have no token (default: 200).",
+      valueName: "n|off"))
+  var addressRooms: String?
+
+  @Option(help: ArgumentHelp("Connections that the clients of one tenant may hold (default: off).", valueName: "n|off"))
+  var tenantConnections: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Messages per second of all clients of one tenant together (default: off).", valueName: "n|off"))
+  var tenantMessages: String?
+
+  @Option(help: ArgumentHelp("Rooms that may begin in an hour for one tenant (default: off).", valueName: "n|off"))
+  var tenantRooms: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Memory for rooms, by their own estimate; when it is full, rooms without clients leave and new ones are turned "
+        + "away (default: 1024).", valueName: "MiB|off"))
+  var roomMemory: String?
+
+  @Option(
+    help: ArgumentHelp(
       "Messages per second that a connection may send beyond its burst of 500 (default: 100).", valueName: "n|off"))
   var messageRate: String?
 

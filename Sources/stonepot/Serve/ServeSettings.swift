@@ -24,6 +24,18 @@ struct ServeSettings {
     let key: String
   }
 
+  /// What strangers are held to, for the metrics; what is off is not among them.
+  var limits: [(name: String, value: Int)] {
+    let limits: [(String, Int?)] = [
+      ("connections", gateway.maxConnections), ("address_connections", gateway.connectionsPerAddress),
+      ("address_rooms_per_hour", rooms.addressRoomsPerHour), ("tenant_connections", gateway.connectionsPerTenant),
+      ("tenant_messages_per_second", gateway.messagesPerTenant), ("tenant_rooms_per_hour", rooms.tenantRoomsPerHour),
+      ("connection_messages_per_second", gateway.messagesPerSecond > 0 ? gateway.messagesPerSecond : nil),
+      ("message_bytes", gateway.maxMessageBytes), ("room_memory_bytes", rooms.memoryBytes),
+    ]
+    return limits.compactMap { name, value in value.map { (name, $0) } }
+  }
+
   /// Each setting as it stands, for the log; secrets masked.
   private(set) var summary: [(name: String, value: String)] = []
 
@@ -60,6 +72,17 @@ struct ServeSettings {
       sources.string("address.limits", options.addressLimits, default: "256"), "--address-limits")
     gateway.messagesPerSecond =
       try Self.limit(sources.string("message.rate", options.messageRate, default: "100"), "--message-rate") ?? 0
+    gateway.connectionsPerTenant = try Self.limit(
+      sources.string("tenant.connections", options.tenantConnections, default: "off"), "--tenant-connections")
+    gateway.messagesPerTenant = try Self.limit(
+      sources.string("tenant.messages", options.tenantMessages, default: "off"), "--tenant-messages")
+    rooms.tenantRoomsPerHour = try Self.limit(
+      sources.string("tenant.rooms", options.tenantRooms, default: "off"), "--tenant-rooms")
+    rooms.addressRoomsPerHour = try Self.limit(
+      sources.string("address.rooms", options.addressRooms, default: "200"), "--address-rooms")
+    rooms.memoryBytes = try Self.limit(
+      sources.string("room.memory", options.roomMemory, default: "1024"), "--room-memory", atMost: 1 << 24
+    ).map { $0 << 20 }
     gateway.maxMessageBytes = try sources.int(
       "max.message.bytes", options.maxMessageBytes, default: 65536, in: 1024...16_777_216)
     gateway.allowedOrigins = Set(sources.list("origins", options.origins))
@@ -219,9 +242,11 @@ struct ServeSettings {
     return String(text.dropFirst(scheme.count))
   }
 
-  private static func limit(_ text: String, _ option: String) throws -> Int? {
+  private static func limit(_ text: String, _ option: String, atMost most: Int = 1 << 30) throws -> Int? {
     if text == "off" { return nil }
-    guard let value = Int(text), value > 0 else { throw ValidationError("\(option) must be a number above 0, or off") }
+    guard let value = Int(text), (1...most).contains(value) else {
+      throw ValidationError("\(option) must be a number from 1 to \(most), or off")
+    }
     return value
   }
 

@@ -25,6 +25,7 @@ struct TestSettings {
     gateway.port = 0
     // The tests' clients share one address.
     gateway.connectionsPerAddress = nil
+    rooms.addressRoomsPerHour = nil
   }
 }
 

@@ -27,6 +27,8 @@ enum Counter: RoomLogic {
     case leaveIdle
     case end
 
+    var sizeBytes: Int { 100 }
+
     func fingerprint(into hasher: inout StableHasher) { hasher.combine("\(self)") }
   }
 
@@ -101,6 +103,8 @@ enum Counter: RoomLogic {
   }
 
   static func hasEnded(_ state: State) -> Bool { state.hasEnded }
+  static func tenant(of state: State) -> String? { "tenant" }
+  static func weightBytes(of state: State) -> Int { 1000 }
   static func changesNothing(_ event: Event) -> Bool { if case .idleSet = event { true } else { false } }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.members.contains(participant) }
 }

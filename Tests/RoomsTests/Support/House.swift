@@ -82,10 +82,11 @@ final class House: Sendable {
 
   /// A client whose session the room has opened.
   func connect(
-    _ room: RoomID, _ dialect: Dialect = .delta, as participant: String? = nil, since: Int64? = nil
+    _ room: RoomID, _ dialect: Dialect = .delta, as participant: String? = nil, since: Int64? = nil,
+    from address: String? = nil
   ) async -> Client {
     let client = client(room, dialect)
-    client.open(as: participant, since: since)
+    client.open(as: participant, since: since, from: address)
     await client.sees { $0.isSync || $0.resumption != nil }
     return client
   }
@@ -172,13 +173,13 @@ struct Client: Sendable {
     house.registry.send(request, to: room, from: listener)
   }
 
-  func open(as participant: String? = nil, since: Int64? = nil) {
+  func open(as participant: String? = nil, since: Int64? = nil, from address: String? = nil) {
     listener.expect(session, in: dialect)
     send(
       .open(
         SessionOpening(
           session: session, participant: participant.map { ParticipantID($0) }, dialect: dialect,
-          since: since.map { SequenceNumber($0) })))
+          since: since.map { SequenceNumber($0) }, address: address)))
   }
 
   func close() {

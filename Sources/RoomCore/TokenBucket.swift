@@ -1,0 +1,41 @@
+/// A rate limit: `burst` at once, refilled steadily.
+///
+/// Pure arithmetic on a clock's nanoseconds. A clock that goes back refills nothing, and takes nothing away.
+public struct TokenBucket: Sendable, Equatable {
+  private let burst: Double
+  private let perNanosecond: Double
+  private var tokens: Double
+  private var refilledAt: UInt64
+
+  /// - Parameter perSecond: 0 takes the limit away.
+  public init(burst: Int, perSecond: Double, now: UInt64) {
+    self.burst = Double(burst)
+    perNanosecond = perSecond / 1e9
+    tokens = Double(burst)
+    refilledAt = now
+  }
+
+  /// Takes one token, if there is one.
+  public mutating func take(now: UInt64) -> Bool {
+    guard perNanosecond > 0 else { return true }
+    refill(now: now)
+    guard tokens >= 1 else { return false }
+    tokens -= 1
+    return true
+  }
+
+  /// For what did not happen after all.
+  public mutating func giveBack() { tokens = min(burst, tokens + 1) }
+
+  /// Whether it is as a new one would be.
+  public mutating func isFull(now: UInt64) -> Bool {
+    refill(now: now)
+    return tokens >= burst
+  }
+
+  private mutating func refill(now: UInt64) {
+    guard now > refilledAt else { return }
+    tokens = min(burst, tokens + Double(now - refilledAt) * perNanosecond)
+    refilledAt = now
+  }
+}
