@@ -1,12 +1,13 @@
 import CoreMetrics
 import Foundation
 import Hummingbird
-import HummingbirdCore
 package import Link
 package import Logging
 package import NIOCore
+import NIOPosix
 package import Ordering
 package import Rooms
+import ServiceLifecycle
 
 /// The client face of a node: HTTP and WebSocket on one port.
 ///
@@ -17,7 +18,7 @@ package struct Gateway: Sendable {
   private let settings: GatewaySettings
   private let logger: Logger
   private let group: any EventLoopGroup
-  private let limits: ConnectionLimits
+  private let connections: Connections
   private let routes: Routes
 
   /// - Parameters:
@@ -39,7 +40,7 @@ package struct Gateway: Sendable {
     hub = SessionHub(
       loops: loops, link: link, settings: settings, time: time, history: history, operationPrefix: operationPrefix,
       metrics: counters)
-    limits = ConnectionLimits(settings: settings, metrics: counters)
+    connections = Connections(settings: settings, metrics: counters)
     routes = Routes(hub: hub, metrics: metrics, isReady: isReady)
     self.settings = settings
     self.logger = logger
@@ -47,21 +48,30 @@ package struct Gateway: Sendable {
     if let certificate = settings.certificate { noteExpiry(of: certificate) }
   }
 
-  /// Serves until the service group shuts down.
+  /// Serves until the service group shuts down and all connections have closed, or until the task is cancelled.
   ///
   /// - Parameter onListening: called with the port once connections are taken.
   package func run(onListening: @escaping @Sendable (Int) async -> Void) async throws {
-    let (hub, limits) = (hub, limits)
-    let application = Application(
-      responder: routes.responder(),
-      server: HTTPServerBuilder { responder in GatewayChannel(responder: responder, hub: hub, limits: limits) },
-      configuration: ApplicationConfiguration(
-        address: .hostname(settings.host, port: settings.port), serverName: "stonepot", backlog: 4096),
-      onServerRunning: { channel in await onListening(channel.localAddress?.port ?? 0) },
-      eventLoopGroupProvider: .shared(group), logger: logger)
+    let connections = connections
+    let channel = GatewayChannel(
+      http: HTTPService(routes.responder(), time: hub.time, logger: logger), hub: hub, connections: connections,
+      logger: logger)
+    let listener = try await ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 4096)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+      .childChannelInitializer { channel.setup($0) }
+      .bind(host: settings.host, port: settings.port).get()
     let sweeps = scheduleSweeps()
     defer { for sweep in sweeps { sweep.cancel() } }
-    try await application.run()
+    await onListening(listener.localAddress?.port ?? 0)
+    try await withTaskCancellationOrGracefulShutdownHandler {
+      try await listener.closeFuture.get()
+      await connections.allClosed()
+    } onCancelOrGracefulShutdown: {
+      listener.close(promise: nil)
+      connections.quiesce()
+    }
   }
 
   /// Refuses new sessions and reports not to be ready.

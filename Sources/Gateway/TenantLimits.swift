@@ -43,7 +43,7 @@ final class TenantLimits: Sendable {
   private var isOff: Bool { maxConnections == nil && messagesPerSecond == nil }
 
   /// Whether the tenant may have one more connection; handshakes under way do not count yet.
-  func hasRoom(for tenant: String) -> Bool {
+  func hasPlace(for tenant: String) -> Bool {
     guard let maxConnections else { return true }
     return entries.withLock { $0[tenant]?.connections ?? 0 } < maxConnections
   }

@@ -12,9 +12,9 @@ public protocol RoomLink<Command>: Sendable {
   /// The room's state, once.
   func read(_ room: RoomID) async -> RoomReading
 
-  /// Whether a session in the room would be opened, as far as that is known: who is refused before it is let in does not
-  /// come back at once.
-  func hasRoom(for room: RoomID) -> Bool
+  /// Whether a session in the room would be opened, as far as that is known. Asked before the upgrade: a client that is
+  /// refused there waits, one that is let in and closed comes back at once.
+  func canOpen(_ room: RoomID) -> Bool
 }
 
 /// The link to the rooms of this process.
@@ -31,5 +31,5 @@ public struct LocalLink<Voice: RoomVoice>: RoomLink {
 
   public func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }
 
-  public func hasRoom(for room: RoomID) -> Bool { registry.hasRoom(for: room) }
+  public func canOpen(_ room: RoomID) -> Bool { registry.canOpen(room) }
 }

@@ -57,6 +57,11 @@ public struct RefusalNotice: Error, Sendable, Equatable {
 
   public static let overloaded = RefusalNotice(
     code: "overloaded", message: "the room has too many operations waiting; try again", isRetryable: true)
+  public static let crowded = RefusalNotice(
+    code: "overloaded", message: "there is no memory for one more room now; try again later", isRetryable: true)
+  public static let tenantFull = RefusalNotice(
+    code: "limit_exceeded", message: "the tenant has as many connections as it may have; try again later",
+    isRetryable: true)
   public static let storeUnavailable = RefusalNotice(
     code: "store_unavailable", message: "the operation could not be saved and was not applied; try again",
     isRetryable: true)

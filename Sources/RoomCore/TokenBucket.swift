@@ -1,6 +1,6 @@
 /// A rate limit: `burst` at once, refilled steadily.
 ///
-/// Pure arithmetic on a clock's nanoseconds. A clock that goes back refills nothing, and takes nothing away.
+/// Pure arithmetic on a clock's nanoseconds. When the clock goes back, refilling goes on from there.
 public struct TokenBucket: Sendable, Equatable {
   private let burst: Double
   private let perNanosecond: Double
@@ -34,8 +34,7 @@ public struct TokenBucket: Sendable, Equatable {
   }
 
   private mutating func refill(now: UInt64) {
-    guard now > refilledAt else { return }
-    tokens = min(burst, tokens + Double(now - refilledAt) * perNanosecond)
+    if now > refilledAt { tokens = min(burst, tokens + Double(now - refilledAt) * perNanosecond) }
     refilledAt = now
   }
 }

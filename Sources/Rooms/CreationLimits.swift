@@ -12,10 +12,8 @@ final class CreationLimits: Sendable {
     var tenant: String?
   }
 
-  enum Limit: Sendable { case address, tenant }
-
-  /// Keys that are counted at a time. Beyond, the newest go uncounted rather than that memory goes.
-  private static let maxKeys = 100_000
+  /// Keys that are counted at a time. Beyond, new ones are not: a limit is lost rather than memory.
+  static let maxKeys = 100_000
 
   private struct Rate {
     let perHour: Int?
@@ -55,7 +53,7 @@ final class CreationLimits: Sendable {
   /// Counts a room that begins.
   ///
   /// - Returns: the limit that it would exceed; nothing is counted then.
-  func admit(_ creator: Creator, at now: Timestamp) -> Limit? {
+  func admit(_ creator: Creator, at now: Timestamp) -> RoomLimit? {
     let now = UInt64(max(0, now.millis)) * 1_000_000
     return state.withLock { state in
       guard state.byAddress.take(creator.address, now: now) else { return .address }
@@ -76,15 +74,11 @@ final class CreationLimits: Sendable {
   }
 }
 
-extension CreationLimits.Limit {
-  var notice: RefusalNotice {
-    let who =
-      switch self {
-      case .address: "this address"
-      case .tenant: "this tenant"
-      }
-    return RefusalNotice(
-      code: "rate_limited", message: "\(who) has begun too many orders within the hour; try again later",
+extension RefusalNotice {
+  static func tooManyRooms(because limit: RoomLimit) -> RefusalNotice {
+    RefusalNotice(
+      code: "rate_limited",
+      message: "this \(limit.rawValue) has begun too many orders within the hour; try again later",
       isRetryable: true)
   }
 }

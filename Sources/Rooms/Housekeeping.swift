@@ -13,7 +13,7 @@ extension RoomRegistry {
         await self.every(self.settings.housekeepingInterval, on: clock) {
           await self.wakeDueRooms()
           self.letIdleRoomsGo()
-          self.recordMemory()
+          self.watchMemory()
         }
       }
       group.addTask {
@@ -63,9 +63,38 @@ extension RoomRegistry {
     }
   }
 
-  private func recordMemory() {
+  private func watchMemory() {
     metrics.memoryBytes.record(memory.usedBytes)
-    if memory.isTight { relieveMemory() }
+    relieveMemory()
+  }
+
+  /// If memory is short, has rooms without clients leave, those first that were used longest ago: so many that there will
+  /// be room for a while, but no more at once than the store's writer bears, as most of them save a snapshot. Looks beside
+  /// its caller, and not more often than four times a second: where all rooms have clients, looking finds nothing.
+  func relieveMemory() {
+    guard memory.isTight else { return }
+    let now = time.now()
+    let last = relievedAt.load(ordering: .relaxed)
+    // A clock that was set back must not keep rooms in memory for as long.
+    guard last > now.millis || last &+ 250 <= now.millis else { return }
+    guard relievedAt.compareExchange(expected: last, desired: now.millis, ordering: .relaxed).exchanged else { return }
+    Task {
+      let idle = warmRooms.map { (room: $0, weight: $0.idleWeight.load(ordering: .relaxed)) }.filter { $0.weight > 0 }
+      let (leaving, staying) = idle.reduce(into: (0, [(room: Room<Voice>, weight: Int, used: Timestamp)]())) {
+        (parts, idle) in
+        if idle.room.isAskedToLeave.load(ordering: .relaxed) {
+          parts.0 += idle.weight
+        } else {
+          parts.1.append((idle.room, idle.weight, idle.room.mailbox.lastUsed))
+        }
+      }
+      var excess = memory.excessBytes - leaving
+      for (room, weight, _) in staying.sorted(by: { $0.used < $1.used }).prefix(256) where excess > 0 {
+        room.isAskedToLeave.store(true, ordering: .relaxed)
+        _ = room.mailbox.offer(.passivate, now: now)
+        excess -= weight
+      }
+    }
   }
 
   private func trimJournal() async {

@@ -34,11 +34,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     }
   }
 
-  enum Offer: Equatable {
-    case taken, full, closed
-    /// There is no room to take it, and no memory for one.
-    case crowded
-  }
+  enum Offer: Equatable { case taken, full, closed }
 
   private let state: Mutex<State>
   private let capacity: Int
@@ -136,6 +132,8 @@ extension Mailbox.Mail {
     }
   }
 
+  var isTimer: Bool { if case .timer = self { true } else { false } }
+
   var isDeposition: Bool { if case .depose = self { true } else { false } }
 
   /// Whether a room that is not in memory is loaded for it. What ends a session is nothing to a room that has none, and
@@ -161,5 +159,8 @@ public enum RoomReading: Sendable, Equatable {
   case state([UInt8])
   /// Nothing has ever happened there.
   case empty
+  /// The room cannot be read from the store, or is not served here any more.
   case unavailable
+  /// There is no memory for one more room.
+  case crowded
 }

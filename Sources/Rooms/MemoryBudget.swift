@@ -7,21 +7,23 @@ import Synchronization
 final class MemoryBudget: Sendable {
   /// A room in which nothing has happened: its actor, task, mailbox and tables.
   static let emptyRoomBytes = 6 << 10
+  /// A session in a room's table.
+  static let sessionBytes = 250
 
-  /// Nil: none.
-  let limitBytes: Int?
+  private let limitBytes: Int
   private let used = Atomic<Int>(0)
 
-  init(limitBytes: Int?) { self.limitBytes = limitBytes }
+  /// - Parameter limitBytes: nil: none.
+  init(limitBytes: Int?) { self.limitBytes = limitBytes ?? .max }
 
   var usedBytes: Int { used.load(ordering: .relaxed) }
 
   func change(by bytes: Int) { used.add(bytes, ordering: .relaxed) }
 
-  var isExhausted: Bool { limitBytes.map { usedBytes >= $0 } ?? false }
+  var isExhausted: Bool { usedBytes >= limitBytes }
 
-  var isTight: Bool { limitBytes.map { usedBytes >= $0 / 10 * 9 } ?? false }
+  var isTight: Bool { usedBytes >= limitBytes / 10 * 9 }
 
   /// How much should go so that there is room for a while.
-  var excessBytes: Int { limitBytes.map { max(0, usedBytes - $0 / 10 * 8) } ?? 0 }
+  var excessBytes: Int { max(0, usedBytes - limitBytes / 10 * 8) }
 }

@@ -42,10 +42,12 @@ public actor Room<Voice: RoomVoice> {
   /// A snapshot that failed is not tried again before as many events as lie between two.
   private var snapshotTriedAt: SequenceNumber = .zero
   private var isSavingSnapshot = false
-  /// What the room last counted in the memory of all; the registry begins with the first.
+  /// What the room has last counted in the memory of all.
   private var weight = MemoryBudget.emptyRoomBytes
   /// What would be free if the room left memory; 0 while it has clients.
   nonisolated let idleWeight = Atomic<Int>(0)
+  /// Set by whoever asks the room to leave before its time, until it is clear that it stays.
+  nonisolated let isAskedToLeave = Atomic<Bool>(false)
 
   /// What a turn that could not be committed is undone and decided again with.
   private struct Undo {
@@ -85,6 +87,7 @@ public actor Room<Voice: RoomVoice> {
       switch conclude(commit, await outcome(of: commit)) {
       case .committed: break
       case .refused(let notice, let isJournalKnown):
+        if let creator = turn.creator, isJournalKnown { environment.creations.giveBack(creator) }
         if !isJournalKnown {
           guard await loadOrEnd(refusal: notice) else { return false }
         }
@@ -130,7 +133,6 @@ public actor Room<Voice: RoomVoice> {
   private func decideAgain(because notice: RefusalNotice, isJournalKnown: Bool) {
     guard let undo = undo.take() else { preconditionFailure("there is no turn to decide again") }
     sessions = undo.sessions
-    if let creator = turn.creator { environment.creations.giveBack(creator) }
     turn = turn.again(because: notice, at: max(environment.time.now(), turn.now))
     if isJournalKnown {
       machine.rollBack(to: undo.machine)
@@ -141,9 +143,11 @@ public actor Room<Voice: RoomVoice> {
   }
 
   private func weigh() {
-    let (before, sessionBytes) = (weight, sessions.entries.count * 250)
-    weight = MemoryBudget.emptyRoomBytes + machine.weightBytes + sessionBytes
+    let before = weight
+    weight =
+      MemoryBudget.emptyRoomBytes + machine.weightBytes + sessions.entries.count * MemoryBudget.sessionBytes
     if weight != before { environment.memory.change(by: weight - before) }
+    if turn.mayPassivate { isAskedToLeave.store(false, ordering: .relaxed) }
     idleWeight.store(sessions.isEmpty ? weight : 0, ordering: .relaxed)
   }
 

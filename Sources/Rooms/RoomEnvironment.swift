@@ -52,24 +52,21 @@ public struct RoomMetrics: Sendable {
   let overloads = Counter(label: "stonepot_operations_overloaded_total")
   let snapshots = Counter(label: "stonepot_snapshots_total")
   let deletions = Counter(label: "stonepot_rooms_deleted_total")
-  private let refusedForMemory = Counter(
-    label: "stonepot_rooms_refused_total", dimensions: [("because", "memory")])
-  private let refusedForAddress = Counter(
-    label: "stonepot_rooms_refused_total", dimensions: [("because", "address")])
-  private let refusedForTenant = Counter(
-    label: "stonepot_rooms_refused_total", dimensions: [("because", "tenant")])
+  private let roomRefusals = Dictionary(
+    uniqueKeysWithValues: RoomLimit.allCases.map { limit in
+      (limit, Counter(label: "stonepot_rooms_refused_total", dimensions: [("because", limit.rawValue)]))
+    })
   let memoryBytes = Gauge(label: "stonepot_rooms_memory_bytes")
 
   public init() {}
 
-  /// A room that was not loaded, as there is no memory for it.
-  func refusedRoom() { refusedForMemory.increment() }
+  func refusedRoom(because limit: RoomLimit) { roomRefusals[limit]?.increment() }
+}
 
-  /// A room that may not begin.
-  func refusedRoom(because limit: CreationLimits.Limit) {
-    switch limit {
-    case .address: refusedForAddress.increment()
-    case .tenant: refusedForTenant.increment()
-    }
-  }
+/// Why a room is not loaded, or does not begin.
+enum RoomLimit: String, CaseIterable {
+  case memory
+  /// Of the address that it would be begun from.
+  case address
+  case tenant
 }

@@ -40,7 +40,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   let metrics = RoomMetrics()
   let memory: MemoryBudget
   private let creations: CreationLimits
-  private let isRelieving = Atomic<Bool>(false)
+  /// When rooms were last asked to leave for want of memory, in milliseconds.
+  let relievedAt = Atomic<Int64>(.min)
   private let warmGauge = Gauge(label: "stonepot_rooms_warm")
 
   /// - Parameter context: what the tenant says now; asked at each decision.
@@ -71,17 +72,14 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     case .full:
       metrics.overloads.increment()
       return .full
-    case .closed:
-      subscriber.deliver(RoomOutput(epoch: .zero, items: [.ended(.moved)]))
-      return .taken
-    case .crowded:
-      subscriber.deliver(RoomOutput(epoch: .zero, items: [.ended(.crowded)]))
+    case .ended(let ending):
+      subscriber.deliver(RoomOutput(epoch: .zero, items: [.ended(ending)]))
       return .taken
     }
   }
 
   /// Whether a session in this room would find it in memory, or memory for it.
-  public func hasRoom(for id: RoomID) -> Bool {
+  public func canOpen(_ id: RoomID) -> Bool {
     guard memory.isExhausted else { return true }
     relieveMemory()
     return state.withLock { $0.warm[id] != nil }
@@ -92,7 +90,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     await withUnsafeContinuation { continuation in
       switch offer(.read { continuation.resume(returning: $0) }, to: id) {
       case .taken: break
-      case .full, .closed, .crowded: continuation.resume(returning: .unavailable)
+      case .ended(.crowded): continuation.resume(returning: .crowded)
+      case .full, .ended: continuation.resume(returning: .unavailable)
       }
     }
   }
@@ -116,49 +115,62 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     await task?.value
   }
 
-  func offer(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
+  enum Offer {
+    case taken
+    case full
+    /// There is no room that could take it, and so none for its session.
+    case ended(RoomEnding)
+  }
+
+  func offer(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Offer {
     guard mail.isWorthLoading else { return offerIfWarm(mail, to: id) }
     var known: Room<Voice>?
     while true {
-      switch room(id, replacing: known) {
-      case .here(let room):
-        let offer = room.mailbox.offer(mail, now: time.now())
-        if offer != .closed { return offer }
-        known = room
-      case .elsewhere: return .closed
-      case .noMemory:
-        metrics.refusedRoom()
-        relieveMemory()
-        return .crowded
+      do throws(NoRoom) {
+        let room = try room(id, replacing: known, for: mail)
+        switch room.mailbox.offer(mail, now: time.now()) {
+        case .taken: return .taken
+        case .full: return .full
+        case .closed: known = room
+        }
+      } catch {
+        if error.ending == .crowded {
+          metrics.refusedRoom(because: .memory)
+          relieveMemory()
+        }
+        return .ended(error.ending)
       }
     }
   }
 
-  private func offerIfWarm(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Mailbox<Logic.Command>.Offer {
+  private func offerIfWarm(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Offer {
     let room = state.withLock { $0.warm[id]?.room }
     return room?.mailbox.offer(mail, now: time.now()) == .full ? .full : .taken
   }
 
-  private enum Place {
-    case here(Room<Voice>)
-    /// The slot is another node's, or this one stops.
-    case elsewhere
-    case noMemory
+  private struct NoRoom: Error {
+    let ending: RoomEnding
   }
 
   /// The room in memory, or a new one.
   ///
-  /// - Parameter closed: a room that took nothing any more; it may still be saving its snapshot, but all it ever
-  ///   committed is in the store, so that the next one can begin.
-  private func room(_ id: RoomID, replacing closed: Room<Voice>?) -> Place {
-    let place = state.withLock { state -> Place in
+  /// - Parameters:
+  ///   - closed: a room that took nothing any more; it may still be saving its snapshot, but all it ever committed is in
+  ///     the store, so that the next one can begin.
+  ///   - mail: what it is wanted for. A deadline is kept also where there is no memory for guests.
+  private func room(
+    _ id: RoomID, replacing closed: Room<Voice>?, for mail: Mailbox<Logic.Command>.Mail
+  ) throws(NoRoom) -> Room<Voice> {
+    let found = state.withLock { state -> Result<Room<Voice>, NoRoom> in
       if let warm = state.warm[id] {
-        if warm.room !== closed { return .here(warm.room) }
+        if warm.room !== closed { return .success(warm.room) }
         state.leaving[ObjectIdentifier(warm.room)] = warm.task
       }
       let slot = Slot(of: id)
-      guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { return .elsewhere }
-      guard !memory.isExhausted else { return .noMemory }
+      guard !state.isStopping, let epoch = ownership.epoch(of: slot) else {
+        return .failure(NoRoom(ending: .moved))
+      }
+      guard !memory.isExhausted || mail.isTimer else { return .failure(NoRoom(ending: .crowded)) }
       let lane = lanes[slot.number % lanes.count]
       let room = Room(id: id, epoch: epoch, lane: lane, environment: environment)
       let deletion = state.deletions[id]
@@ -168,28 +180,9 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
       }
       state.warm[id] = Warm(room: room, task: task)
       warmGauge.record(state.warm.count)
-      return .here(room)
+      return .success(room)
     }
-    if memory.isTight { relieveMemory() }
-    return place
-  }
-
-  /// Has rooms without clients leave, those first that were used longest ago, until there is room again. Looks beside
-  /// its caller, and does not look twice at once.
-  func relieveMemory() {
-    guard isRelieving.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
-    Task {
-      defer { isRelieving.store(false, ordering: .relaxed) }
-      var excess = memory.excessBytes
-      let idle = warmRooms.map { (room: $0, weight: $0.idleWeight.load(ordering: .relaxed)) }
-        .filter { $0.weight > 0 }
-        .map { (room: $0.room, weight: $0.weight, used: $0.room.mailbox.lastUsed) }
-        .sorted { $0.used < $1.used }
-      for (room, weight, _) in idle where excess > 0 {
-        _ = room.mailbox.offer(.passivate, now: time.now())
-        excess -= weight
-      }
-    }
+    return try found.get()
   }
 
   private var environment: RoomEnvironment<Voice> {

@@ -26,6 +26,8 @@ struct Turn<Logic: RoomLogic> {
   private(set) var saidBytes = 0
   /// The state as sessions of a dialect are told it, until it changes.
   private var syncs: [Dialect: [UInt8]?] = [:]
+  /// The same for who asks once.
+  private var reading: [UInt8]??
   private var outputs: [(target: Target, item: RoomOutput.Item)] = []
   /// Told behind all else: one between two broadcasts would keep these from going out as one piece.
   private var acknowledgements: [(subscriber: any RoomSubscriber, item: RoomOutput.Item)] = []
@@ -52,12 +54,22 @@ struct Turn<Logic: RoomLogic> {
   }
 
   /// Forgets the texts of a state that has changed.
-  mutating func stateChanged() { syncs.removeAll(keepingCapacity: true) }
+  mutating func stateChanged() {
+    syncs.removeAll(keepingCapacity: true)
+    reading = nil
+  }
 
   /// The text of the state for one session, made once for all that ask before it changes.
   mutating func sync(in dialect: Dialect, make: () -> [UInt8]?) -> [UInt8]? {
     let text = syncs[dialect] ?? make()
     syncs[dialect] = .some(text)
+    saidBytes += text?.count ?? 0
+    return text
+  }
+
+  mutating func reading(make: () -> [UInt8]?) -> [UInt8]? {
+    let text = reading ?? make()
+    reading = .some(text)
     saidBytes += text?.count ?? 0
     return text
   }
@@ -125,7 +137,7 @@ extension Room {
     while next < mails.endIndex, !turn.isLast, turn.saidBytes < environment.settings.turnBytes {
       switch mails[next] {
       case .request(let request, let subscriber): decide(request, from: subscriber, on: &machine, in: &turn)
-      case .read(let answer): turn.readings.append((answer, reading(of: machine, at: turn.now)))
+      case .read(let answer): turn.readings.append((answer, reading(of: machine, in: &turn)))
       case .timer where turn.lost != nil: break
       case .timer:
         turn.timerWasDue = true
@@ -205,9 +217,9 @@ extension Room {
     switch machine.decide(operation, context: environment.context(), now: turn.now) {
     case .accepted(let records):
       if let lost = turn.lost { return refuse(lost.notice, sender, in: &turn) }
-      if machine.head == .zero, let limit = begin(with: records, on: machine, by: entry.address, in: &turn) {
+      if machine.head == .zero, let limit = admitBeginning(with: records, on: machine, by: entry.address, in: &turn) {
         environment.metrics.refusedRoom(because: limit)
-        return refuse(limit.notice, sender, in: &turn)
+        return refuse(.tooManyRooms(because: limit), sender, in: &turn)
       }
       let wasIncluded = Logic.includes(participant, in: machine.state)
       var change = sessions.bind(sender.session, to: participant)
@@ -236,9 +248,9 @@ extension Room {
   }
 
   /// - Returns: the limit that the room would exceed with its first events.
-  private func begin(
+  private func admitBeginning(
     with records: [Recorded<Logic.Event>], on machine: Machine, by address: String?, in turn: inout Turn<Logic>
-  ) -> CreationLimits.Limit? {
+  ) -> RoomLimit? {
     var begun = machine.state
     for record in records { Logic.evolve(&begun, applying: record) }
     let creator = CreationLimits.Creator(address: address, tenant: Logic.tenant(of: begun))
@@ -324,9 +336,11 @@ extension Room {
     return .sync(session, head: machine.head, text)
   }
 
-  private func reading(of machine: Machine, at now: Timestamp) -> RoomReading {
-    let text = environment.voice.reading(
-      state: machine.state, head: machine.head, online: sessions.online, now: now)
+  private func reading(of machine: Machine, in turn: inout Turn<Logic>) -> RoomReading {
+    let now = turn.now
+    let text = turn.reading {
+      environment.voice.reading(state: machine.state, head: machine.head, online: sessions.online, now: now)
+    }
     return text.map { .state($0) } ?? .empty
   }
 }

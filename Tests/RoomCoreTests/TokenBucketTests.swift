@@ -27,14 +27,13 @@ struct TokenBucketTests {
     #expect(tap.take(5, at: Self.second * 1000) == 3)
   }
 
-  @Test("A clock that goes back gives nothing and takes nothing")
+  @Test("A clock that goes back gives nothing, and its bucket fills from there")
   func clock() {
     let tap = Tap(TokenBucket(burst: 2, perSecond: 1, now: 10 * Self.second))
     #expect(tap.take(at: 10 * Self.second) == 1)
     #expect(tap.take(at: 0) == 1)
-    #expect(tap.take(at: 9 * Self.second) == 0)
-    #expect(tap.take(at: 10 * Self.second) == 0)
-    #expect(tap.take(at: 11 * Self.second) == 1)
+    #expect(tap.take(at: Self.second / 2) == 0)
+    #expect(tap.take(at: Self.second) == 1)
   }
 
   @Test("What is given back can be taken, and is no more than a burst")

@@ -12,32 +12,18 @@ import NIOWebSocket
 
 /// Sets up each connection: the TLS handshake, if there is one, decides between HTTP/2 and HTTP/1.1; the first request of
 /// HTTP/1.1 decides whether it becomes a WebSocket.
-struct GatewayChannel: HTTPChannelHandler {
-  /// What the handshake and the first request made of a connection.
-  enum Use: Sendable {
-    case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
-    /// Each stream runs by itself.
-    case http2
-    /// Runs by itself, on its loop.
-    case webSocket
-  }
-
-  struct Value: ServerChildChannelValue {
-    let channel: any Channel
-    /// Known once the first request's head is there, or HTTP/2 has been agreed on.
-    let use: EventLoopFuture<Use>
-  }
-
-  let responder: Responder
+///
+/// A WebSocket needs no task: its handlers do everything on its loop. HTTP gets one when it turns out to be HTTP. One bad
+/// connection ends by itself and takes nothing else with it.
+struct GatewayChannel {
+  let http: HTTPService
   let hub: SessionHub
-  let limits: ConnectionLimits
+  let connections: Connections
+  let logger: Logger
 
-  func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+  func setup(_ channel: any Channel) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
-      guard limits.admit(channel) else {
-        channel.close(promise: nil)
-        throw ConnectionLimits.Exceeded()
-      }
+      guard connections.admit(channel) else { throw Connections.Exceeded() }
       let water = hub.settings.outboxBytes
       try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .init(low: water / 4, high: water))
       try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -48,13 +34,11 @@ struct GatewayChannel: HTTPChannelHandler {
         .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 512, maximum: Self.bytesPerTurn))
       let connection = NewConnection(
         channel: channel, firstRequestBy: .now() + TimeAmount(hub.settings.firstRequestWithin), logger: logger)
-      let use =
-        if let certificate = hub.settings.certificate {
-          try installTLSHandlers(on: connection, certificate: certificate)
-        } else {
-          try installFirstRequestHandlers(on: connection, isSecure: false)
-        }
-      return Value(channel: channel, use: use)
+      if let certificate = hub.settings.certificate {
+        try installTLSHandlers(on: connection, certificate: certificate)
+      } else {
+        try installFirstRequestHandlers(on: connection, isSecure: false)
+      }
     }
   }
 
@@ -65,24 +49,29 @@ struct GatewayChannel: HTTPChannelHandler {
     let logger: Logger
 
     var pipeline: ChannelPipeline.SynchronousOperations { channel.pipeline.syncOperations }
+
+    func noteFailure(of beginning: EventLoopFuture<Void>) {
+      let logger = logger
+      beginning.whenFailure { error in
+        logger.trace("connection ended before its first request was understood", metadata: ["error": "\(error)"])
+      }
+    }
   }
 
-  private func installTLSHandlers(
-    on connection: NewConnection, certificate: ServerCertificate
-  ) throws -> EventLoopFuture<Use> {
-    let negotiation = NIOTypedApplicationProtocolNegotiationHandler<EventLoopFuture<Use>> { result, channel in
+  private func installTLSHandlers(on connection: NewConnection, certificate: ServerCertificate) throws {
+    let negotiation = NIOTypedApplicationProtocolNegotiationHandler<Void> { result, channel in
       channel.eventLoop.makeCompletedFuture {
-        guard case .negotiated(ApplicationProtocol.http2) = result else {
-          return try installFirstRequestHandlers(on: connection, isSecure: true)
+        if case .negotiated(ApplicationProtocol.http2) = result {
+          try installHTTP2Handlers(on: connection)
+        } else {
+          try installFirstRequestHandlers(on: connection, isSecure: true)
         }
-        try installHTTP2Handlers(on: connection)
-        return channel.eventLoop.makeSucceededFuture(.http2)
       }
     }
     try connection.pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))
     try connection.pipeline.addHandler(HandshakeGuard(deadline: connection.firstRequestBy, metrics: hub.metrics))
     try connection.pipeline.addHandler(negotiation)
-    return negotiation.protocolNegotiationResult.flatMap { $0 }
+    connection.noteFailure(of: negotiation.protocolNegotiationResult)
   }
 
   private func installHTTP2Handlers(on connection: NewConnection) throws {
@@ -94,7 +83,7 @@ struct GatewayChannel: HTTPChannelHandler {
       mode: .server, eventLoop: loop, connectionConfiguration: configuration.connection,
       streamConfiguration: configuration.stream, streamDelegate: keeper.streamDelegate(on: loop)
     ) { stream in
-      stream.eventLoop.makeCompletedFuture { try serve(stream, logger: connection.logger) }
+      stream.eventLoop.makeCompletedFuture { try serve(stream) }
     }
     try addWriteDeadline(to: connection)
     // Who does not take its answers asks for no more.
@@ -110,19 +99,15 @@ struct GatewayChannel: HTTPChannelHandler {
   }
 
   /// Serves the one request of an HTTP/2 stream, which has as long for it as an HTTP/1.1 connection may lie idle.
-  ///
-  /// The task is started here: a stream that waited in a queue for somebody to serve it could be dropped with the queue.
-  private func serve(_ stream: any Channel, logger: Logger) throws {
+  private func serve(_ stream: any Channel) throws {
     try stream.pipeline.syncOperations.addHandler(HTTP2FramePayloadToHTTPServerCodec())
-    let asyncChannel = try NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>(wrappingChannelSynchronously: stream)
+    let asyncChannel = try HTTPService.AsyncChannel(wrappingChannelSynchronously: stream)
     let timeout = stream.eventLoop.scheduleTask(in: TimeAmount(hub.settings.idleHTTP)) { stream.close(promise: nil) }
     stream.closeFuture.whenComplete { _ in timeout.cancel() }
-    Task { await handleHTTP(asyncChannel: asyncChannel, logger: logger) }
+    http.start(on: asyncChannel)
   }
 
-  private func installFirstRequestHandlers(
-    on connection: NewConnection, isSecure: Bool
-  ) throws -> EventLoopFuture<Use> {
+  private func installFirstRequestHandlers(on connection: NewConnection, isSecure: Bool) throws {
     let (channel, pipeline) = (connection.channel, connection.pipeline)
     let encoder = HTTPResponseEncoder()
     let decoder = ByteToMessageHandler(
@@ -132,7 +117,7 @@ struct GatewayChannel: HTTPChannelHandler {
     let gate = UpgradeGate(admission: UpgradeAdmission(hub: hub), firstRequestBy: connection.firstRequestBy)
     let boundGate = NIOLoopBound(gate, eventLoop: channel.eventLoop)
     let upgrader = RoomUpgrader(hub: hub, gate: boundGate)
-    let upgradeHandler = NIOTypedHTTPServerUpgradeHandler<Use>(
+    let upgradeHandler = NIOTypedHTTPServerUpgradeHandler<Void>(
       httpEncoder: encoder, extraHTTPHandlers: [decoder, deadline, gate],
       upgradeConfiguration: .init(
         upgraders: [upgrader],
@@ -141,7 +126,7 @@ struct GatewayChannel: HTTPChannelHandler {
         }))
     try pipeline.addHandlers([encoder, decoder, deadline, gate])
     try pipeline.addHandler(upgradeHandler)
-    return upgradeHandler.upgradeResultFuture
+    connection.noteFailure(of: upgradeHandler.upgradeResultFuture)
   }
 
   /// How much is read from one connection at once. Fifty requests or three hundred pings fit in, at some microseconds
@@ -152,42 +137,22 @@ struct GatewayChannel: HTTPChannelHandler {
   /// say at once when its WebSocket opens.
   private static let maxUnparsedBytes = 128 * 1024
 
-  private func installHTTPHandlers(on connection: NewConnection, isSecure: Bool) throws -> Use {
+  private func installHTTPHandlers(on connection: NewConnection, isSecure: Bool) throws {
     try connection.pipeline.addHandler(
       LingeringClose(within: TimeAmount(hub.settings.closeWithin)), position: .first)
     try addWriteDeadline(to: connection)
     try connection.pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: isSecure))
     try connection.pipeline.addHandler(
       HTTPConnectionStateHandler(idleTimeout: hub.settings.idleHTTP, logger: connection.logger))
-    return .http(
-      try NIOAsyncChannel(
+    http.start(
+      on: try HTTPService.AsyncChannel(
         wrappingChannelSynchronously: connection.channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
-  }
-
-  /// A WebSocket needs no task: its handlers do everything on its loop. One bad connection ends here and takes nothing
-  /// else with it.
-  func handle(value: Value, logger: Logger) async {
-    do {
-      switch try await value.use.get() {
-      case .http(let asyncChannel): await handleHTTP(asyncChannel: asyncChannel, logger: logger)
-      case .http2:
-        try await withTaskCancellationHandler {
-          try await value.channel.closeFuture.get()
-        } onCancel: {
-          value.channel.close(promise: nil)
-        }
-      case .webSocket: break
-      }
-    } catch {
-      logger.trace("connection ended before its first request was understood", metadata: ["error": "\(error)"])
-    }
   }
 }
 
 /// Does the WebSocket handshake for what the gate has let through, and puts the session on the channel.
-///
 private struct RoomUpgrader: NIOTypedHTTPServerProtocolUpgrader {
-  typealias UpgradeResult = GatewayChannel.Use
+  typealias UpgradeResult = Void
 
   let hub: SessionHub
   let gate: NIOLoopBound<UpgradeGate>
@@ -203,7 +168,7 @@ private struct RoomUpgrader: NIOTypedHTTPServerProtocolUpgrader {
     let extra = headers
     let handshake = NIOTypedWebSocketServerUpgrader<UpgradeResult>(
       shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(extra) },
-      upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededFuture(.webSocket) })
+      upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededVoidFuture() })
     return handshake.buildUpgradeResponse(
       channel: channel, upgradeRequest: upgradeRequest, initialResponseHeaders: initialResponseHeaders)
   }
@@ -214,23 +179,18 @@ private struct RoomUpgrader: NIOTypedHTTPServerProtocolUpgrader {
         preconditionFailure("an upgrade to \(upgradeRequest.uri) was not let through by the gate")
       }
       let index = hub.loopIndex(of: channel.eventLoop)
-      let (maxBytes, limitsFrames) =
-        switch target {
-        case .room: (hub.settings.maxMessageBytes, true)
-        case .echo: (hub.settings.maxEchoBytes, false)
-        }
       let pipeline = channel.pipeline.syncOperations
       // Made last: it counts in its room from here on, and only a handler in the pipeline takes it out again.
-      let application: any WebSocketApplication =
+      let (application, maxBytes, limitsFrames): (any WebSocketApplication, Int, Bool) =
         switch target {
-        case .room(let entry): RoomSession(entry: entry, hub: hub, loopIndex: index)
-        case .echo: EchoApplication()
+        case .room(let entry):
+          (RoomSession(entry: entry, hub: hub, loopIndex: index), hub.settings.maxMessageBytes, true)
+        case .echo: (EchoApplication(), hub.settings.maxEchoBytes, false)
         }
       try pipeline.addHandler(
         WebSocketConnection(
           application: application, maxMessageBytes: maxBytes, limitsFrames: limitsFrames,
           loopContext: hub.loops[index].onLoop, metrics: hub.metrics))
-      return .webSocket
     }
   }
 }

@@ -13,6 +13,7 @@ final class LingeringClose: ChannelDuplexHandler {
 
   private let within: TimeAmount
   private var isLingering = false
+  private var isInputClosed = false
   private var timeout: Scheduled<Void>?
 
   init(within: TimeAmount) { self.within = within }
@@ -21,10 +22,23 @@ final class LingeringClose: ChannelDuplexHandler {
 
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     guard mode == .output else { return context.close(mode: mode, promise: promise) }
+    // Closing the second half closes the channel at once, with what still waits for the client.
+    if isInputClosed { return closeBehindAll(context, promise) }
     // Done when all that was written has gone, for which there is a deadline of its own.
     let promise = promise ?? context.eventLoop.makePromise()
     promise.futureResult.assumeIsolated().whenSuccess { self.linger(context) }
     context.close(mode: .output, promise: promise)
+  }
+
+  private func closeBehindAll(_ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
+    let written = context.eventLoop.makePromise(of: Void.self)
+    written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: promise) }
+    context.writeAndFlush(NIOAny(ByteBuffer()), promise: written)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event as? ChannelEvent == .inputClosed { isInputClosed = true }
+    context.fireUserInboundEventTriggered(event)
   }
 
   private func linger(_ context: ChannelHandlerContext) {

@@ -1,5 +1,6 @@
 import JSONText
 import NIOHTTP1
+import RoomCore
 
 /// An error as `application/problem+json` (RFC 9457).
 struct Problem: Error, Sendable, Equatable {
@@ -14,6 +15,10 @@ struct Problem: Error, Sendable, Equatable {
     self.code = code
     self.title = title
     self.detail = detail
+  }
+
+  init(status: UInt, _ notice: RefusalNotice) {
+    self.init(status: status, code: notice.code, title: notice.message)
   }
 
   init(_ refusal: TokenRefusal) {

@@ -63,4 +63,9 @@ struct RoomEntry: Sendable {
   let identity: TokenIdentity?
   /// Of a client that no token vouches for.
   let address: String?
+
+  /// The same for a client that a token vouches for.
+  func identified(as identity: TokenIdentity) -> RoomEntry {
+    RoomEntry(room: room, dialect: dialect, since: since, identity: identity, address: nil)
+  }
 }

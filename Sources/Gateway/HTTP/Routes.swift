@@ -51,6 +51,7 @@ struct Routes: Sendable {
     switch await hub.link.read(room) {
     case .state(let text): return Self.json(text)
     case .empty: throw Problem(status: 404, code: "room_not_found", title: "Nobody has started an order in this room")
+    case .crowded: throw Problem(status: 503, .crowded)
     case .unavailable: throw Problem(status: 503, code: "store_unavailable", title: "The room cannot be read now")
     }
   }

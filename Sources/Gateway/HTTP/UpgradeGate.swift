@@ -66,11 +66,14 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
       return pass([part.withoutUpgrade], context: context)
     }
     phase = .deciding([.head(head)])
+    let token: UpgradeAdmission.TokenCheck
+    switch admission.decide(head, route: route, from: context.remoteAddress) {
+    case .decided(let decision): return conclude(decision, context: context)
+    case .depends(let check): token = check
+    }
     let context = NIOLoopBound(context, eventLoop: context.eventLoop)
     let gate = NIOLoopBound(self, eventLoop: context.value.eventLoop)
-    let (admission, request) = (admission, head)
-    let address = context.value.remoteAddress
-    context.value.eventLoop.makeFutureWithTask { await admission.decide(request, route: route, from: address) }
+    context.value.eventLoop.makeFutureWithTask { await token.decide() }
       .whenSuccess { decision in gate.value.conclude(decision, context: context.value) }
   }
 
@@ -113,7 +116,13 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
     context.write(wrapOutboundOut(.head(head)), promise: nil)
     context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
     let channel = context.channel
-    context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
+    context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(mode: .output, promise: nil) }
+    // What still comes is read and dropped for a while: a socket that is closed with bytes unread is reset, and takes the
+    // answer with it.
+    timeout?.cancel()
+    timeout = context.eventLoop.scheduleTask(in: TimeAmount(admission.hub.settings.closeWithin)) {
+      channel.close(promise: nil)
+    }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -122,8 +131,7 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
     case .passed:
       context.fireErrorCaught(error)
       if error is ByteToMessageDecoderError.PayloadTooLargeError { context.close(promise: nil) }
-    case .refused: context.close(promise: nil)
-    case .ended: break
+    case .refused, .ended: break
     }
   }
 
@@ -133,6 +141,7 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
     case .waiting where isInputClosed || event is ChannelShouldQuiesceEvent: context.close(promise: nil)
     // A WebSocket that cannot be read is of no use to anybody, and its own handlers would not hear of it any more.
     case .deciding where isInputClosed: context.close(promise: nil)
+    case .refused where isInputClosed || event is ChannelShouldQuiesceEvent: context.close(promise: nil)
     default: context.fireUserInboundEventTriggered(event)
     }
   }
@@ -188,47 +197,74 @@ struct UpgradeAdmission: Sendable {
     RoomRoute(path: head.path, servesEcho: hub.settings.servesEcho)
   }
 
-  func decide(
-    _ head: HTTPRequestHead, route: RoomRoute, from address: SocketAddress?
-  ) async -> UpgradeDecision {
-    if let refusal = refuseHandshake(head) { return .refuse(refusal) }
+  enum Answer {
+    case decided(UpgradeDecision)
+    case depends(TokenCheck)
+  }
+
+  func decide(_ head: HTTPRequestHead, route: RoomRoute, from address: SocketAddress?) -> Answer {
+    if let refusal = refuseHandshake(head) { return .decided(.refuse(refusal)) }
     if hub.isStopping {
-      return .refuse(
-        UpgradeRefusal(
-          Problem(status: 503, code: "stopping", title: "The server is stopping"), headers: [("retry-after", "1")]))
+      return .decided(
+        .refuse(
+          UpgradeRefusal(
+            Problem(status: 503, code: "stopping", title: "The server is stopping"), headers: [("retry-after", "1")])))
     }
     let origins = hub.settings.allowedOrigins
     if !origins.isEmpty, let origin = head.headers.first(name: "Origin"), !origins.contains(origin) {
-      return .refuse(UpgradeRefusal(Problem(status: 403, code: "wrong_origin", title: "This origin may not connect")))
+      return .decided(
+        .refuse(UpgradeRefusal(Problem(status: 403, code: "wrong_origin", title: "This origin may not connect"))))
     }
-    guard case .room(let room) = route else { return .admit(.echo) }
+    guard case .room(let room) = route else { return .decided(.admit(.echo)) }
     let query = Query(head.query)
     let protocols = head.headers[canonicalForm: "sec-websocket-protocol"].map(String.init)
     let dialect: Dialect = query["v"] == "2" || protocols.contains(Subprotocol.delta) ? .delta : .full
-    do throws(TokenRefusal) {
-      let identity = try await hub.settings.tokens?.identify(
-        query: query, headers: head.headers, protocols: protocols, room: room)
-      var since = query["since"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? SequenceNumber($0) : nil }
-      if let history = query["history"], history != hub.history { since = nil }
-      if let refusal = refuseForLack(of: room, identity) { return .refuse(refusal) }
-      let address = identity == nil ? address?.household : nil
-      return .admit(
-        .room(RoomEntry(room: room, dialect: dialect, since: since, identity: identity, address: address)))
-    } catch {
-      return .refuse(UpgradeRefusal(Problem(error), headers: [("www-authenticate", "Bearer")]))
+    var since = query["since"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? SequenceNumber($0) : nil }
+    if let history = query["history"], history != hub.history { since = nil }
+    let stranger = RoomEntry(room: room, dialect: dialect, since: since, identity: nil, address: address?.household)
+    guard let tokens = hub.settings.tokens else { return .decided(admit(stranger)) }
+    return .depends(
+      TokenCheck(
+        admission: self, tokens: tokens, query: query, headers: head.headers, protocols: protocols,
+        stranger: stranger))
+  }
+
+  /// What is left to be looked at when a token has to be verified, which takes a task.
+  struct TokenCheck: Sendable {
+    let admission: UpgradeAdmission
+    let tokens: RoomTokens
+    let query: Query
+    let headers: HTTPHeaders
+    let protocols: [String]
+    /// The entry of a client without a token.
+    let stranger: RoomEntry
+
+    func decide() async -> UpgradeDecision {
+      do throws(TokenRefusal) {
+        let identity = try await tokens.identify(
+          query: query, headers: headers, protocols: protocols, room: stranger.room)
+        return admission.admit(stranger.identified(as: identity))
+      } catch {
+        return .refuse(UpgradeRefusal(Problem(error), headers: [("www-authenticate", "Bearer")]))
+      }
     }
   }
 
+  private func admit(_ entry: RoomEntry) -> UpgradeDecision {
+    if let refusal = refuseForLack(of: entry.room, entry.identity) { return .refuse(refusal) }
+    return .admit(.room(entry))
+  }
+
   private func refuseForLack(of room: RoomID, _ identity: TokenIdentity?) -> UpgradeRefusal? {
-    if !hub.link.hasRoom(for: room) {
+    if !hub.link.canOpen(room) {
       return UpgradeRefusal(
-        Problem(status: 503, code: "overloaded", title: "There is no memory for one more room now"),
+        Problem(status: 503, RefusalNotice.crowded),
         headers: [("retry-after", "5")])
     }
-    if let tenant = identity?.tenant, !hub.tenants.hasRoom(for: tenant) {
+    if let tenant = identity?.tenant, !hub.tenants.hasPlace(for: tenant) {
       hub.metrics.refusedTenantConnections.increment()
       return UpgradeRefusal(
-        Problem(status: 429, code: "limit_exceeded", title: "The tenant has as many connections as it may have"),
+        Problem(status: 429, RefusalNotice.tenantFull),
         headers: [("retry-after", "5")])
     }
     return nil

@@ -1,7 +1,7 @@
 /// Reads the frames of one client (RFC 6455 section 5), puts messages together, and finds what the RFC forbids.
 ///
-/// A machine of its own, of bytes alone: no channel, no clock. What a frame's head forbids is found before its payload has come, and a
-/// whole message is passed on from where it was unmasked, without a buffer of its own.
+/// Works on bytes alone, without a channel or a clock. A frame's head is judged before its payload has come; a message in
+/// one frame is handed on from the stack.
 struct FrameReader {
   /// Bytes are valid during the call they are passed to.
   enum Arrival {
@@ -40,10 +40,8 @@ struct FrameReader {
       let result = whole.withUnsafeBytes { bytes in
         Result { () throws(Violation) in try readFrames(in: bytes, receive) }
       }
-      if let consumed = try result.get() {
-        whole.removeFirst(consumed)
-        unread = whole
-      }
+      // Into memory of its own size: a connection is not to keep that of its longest message.
+      if let consumed = try result.get(), consumed < whole.count { unread = Array(whole[consumed...]) }
       return
     }
     if let consumed = try readFrames(in: arrived, receive), consumed < arrived.count {

@@ -69,14 +69,14 @@ final class RoomSession: WebSocketApplication {
     audience = hub.enter(room, loopAt: loopIndex)
     hub.metrics.sessions.increment()
     loopContext.add(self)
+    if let tenant = entry.identity?.tenant, !enter(tenant) {
+      return connection.close(.tryAgainLater, reason: RefusalNotice.tenantFull.message)
+    }
     send(
       .open(
         SessionOpening(
           session: number, participant: entry.identity?.participant, dialect: entry.dialect, since: entry.since,
           address: entry.address)))
-    if let tenant = entry.identity?.tenant, !enter(tenant) {
-      connection.close(.tryAgainLater, reason: "the tenant has too many connections")
-    }
   }
 
   /// - Returns: false if the tenant has as many connections as it may have.
@@ -95,11 +95,14 @@ final class RoomSession: WebSocketApplication {
   func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline) {
     hub.metrics.messagesReceived.increment()
     guard bucket.take(now: now.uptimeNanoseconds) else {
-      return strike("at most \(hub.settings.messagesPerSecond) messages a second")
+      return strike()
     }
     if let account, !account.takeMessage(now: now) {
       hub.metrics.limitedTenantMessages.increment()
-      return strike("the tenant's clients send too many messages together")
+      // No strike: the client may have sent nothing but this.
+      return refuse(
+        RefusalNotice(
+          code: "rate_limited", message: "the tenant's clients send too many messages together", isRetryable: true))
     }
     guard opcode == .text else {
       return refuse(RefusalNotice(code: "invalid_json", message: "messages are text, not binary"))
@@ -116,7 +119,7 @@ final class RoomSession: WebSocketApplication {
   }
 
   func drained() {
-    guard case .lagging = feed else { return }
+    guard case .lagging = feed, audience != nil else { return }
     feed = .waiting
     send(.resync(number))
   }
@@ -153,10 +156,7 @@ final class RoomSession: WebSocketApplication {
         return refuse(RefusalNotice(code: refusal.code, message: refusal.message, operation: message.opId))
       }
       if case .join(let join) = command, let tenant = join.tenant, !enter(tenant) {
-        return refuse(
-          RefusalNotice(
-            code: "limit_exceeded", message: "the tenant has as many connections as it may have", isRetryable: true,
-            operation: message.opId))
+        return refuse(.tenantFull.naming(message.opId))
       }
       operationCount += 1
       let name = message.opId ?? "\(hub.operationPrefix).\(number.number).\(operationCount)"
@@ -188,13 +188,16 @@ final class RoomSession: WebSocketApplication {
   }
 
   /// A message over the rate limit. It is told a while, then cut.
-  private func strike(_ rule: String) {
+  private func strike() {
     strikes += 1
     hub.metrics.rateLimited.increment()
     if strikes > hub.settings.rateStrikes {
       connection?.close(.policyViolation, reason: "too many messages")
     } else {
-      refuse(RefusalNotice(code: "rate_limited", message: rule, isRetryable: true))
+      refuse(
+        RefusalNotice(
+          code: "rate_limited", message: "at most \(hub.settings.messagesPerSecond) messages a second",
+          isRetryable: true))
     }
   }
 
@@ -291,9 +294,9 @@ final class RoomSession: WebSocketApplication {
   }
 
   private func finishResuming(_ missed: [ByteBuffer]) {
-    guard case .resuming(let since) = feed else { return }
+    guard case .resuming(let backlog) = feed else { return }
     for frame in missed { connection?.send(frame) }
-    for run in since.runs { connection?.send(run.bytes, count: run.count) }
+    for run in backlog.runs { connection?.send(run.bytes, count: run.count) }
     seen = max(seen, backlogSeen)
     feed = .live
   }
@@ -302,7 +305,7 @@ final class RoomSession: WebSocketApplication {
     switch ending {
     case .moved: connection?.close(.serviceRestart, reason: "the room moves; reconnect")
     case .unavailable: connection?.close(.tryAgainLater, reason: "the room cannot be read now")
-    case .crowded: connection?.close(.tryAgainLater, reason: "there is no memory for one more room now")
+    case .crowded: connection?.close(.tryAgainLater, reason: RefusalNotice.crowded.message)
     }
   }
 }

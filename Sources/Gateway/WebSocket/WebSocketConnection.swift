@@ -17,8 +17,9 @@ protocol WebSocketApplication: AnyObject {
 
 /// One WebSocket: frames in, frames out, pings, and the closing handshake.
 ///
-/// The only handler of its channel, but for TLS: each more would be passed by every read, write and flush. Writes are
-/// flushed once per tick of the loop. Who does not read is not read from: else its pings and refusals would pile up here.
+/// The only handler of its channel, but for TLS: each more would be passed by every read, write and flush. What is sent in
+/// one tick of the loop goes out as one write, past the channel where that is possible (`DirectSocket`). Who does not read
+/// is not read from: else its pings and refusals would pile up here.
 final class WebSocketConnection: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = ByteBuffer
@@ -46,6 +47,17 @@ final class WebSocketConnection: ChannelDuplexHandler {
   private var heardAt: NIODeadline
   private var pingedAt: NIODeadline?
   private var isFlushPending = false
+  /// Sent since the last flush.
+  private var unsent: ByteBuffer?
+  /// The channel's socket, while nothing waits in the channel. At first the end of the handshake may wait there.
+  private var directSocket: DirectSocket?
+  /// Writes that went to the channel; when the last of them has ended, there is a way past it.
+  private var waitingWrites = 0
+  private let isPlain: Bool
+  /// A write that fails has the channel read what is left, and then close. That must not come in while frames are read.
+  private var isReading = false
+  /// The peer has said close, and been answered.
+  private var isOver = false
   /// What still comes is dropped.
   private var isBeyondReading = false
 
@@ -56,6 +68,7 @@ final class WebSocketConnection: ChannelDuplexHandler {
     self.application = application
     self.loopContext = loopContext
     self.metrics = metrics
+    isPlain = loopContext.settings.certificate == nil
     reader = FrameReader(maxBytes: maxMessageBytes)
     heardAt = .now()
     frameBucket = TokenBucket(
@@ -68,15 +81,15 @@ final class WebSocketConnection: ChannelDuplexHandler {
 
   /// Sends finished frames.
   func send(_ frames: ByteBuffer, count: Int = 1) {
-    guard phase == .open, let context else { return }
-    context.write(wrapOutboundOut(frames), promise: nil)
+    guard phase == .open else { return }
+    append(frames)
     metrics.framesSent.increment(by: count)
     flushLater()
   }
 
   func close(_ code: WebSocketErrorCode, reason: String) {
-    guard phase == .open, let context else { return }
-    context.write(wrapOutboundOut(Frames.close(code, reason: reason, allocator: allocator)), promise: nil)
+    guard phase == .open else { return }
+    append(Frames.close(code, reason: reason, allocator: allocator))
     phase = .closing(until: .now() + TimeAmount(settings.closeWithin))
     flushLater()
   }
@@ -95,13 +108,31 @@ final class WebSocketConnection: ChannelDuplexHandler {
     loopContext.flushLater(self)
   }
 
+  private func append(_ frames: ByteBuffer) {
+    if unsent == nil { unsent = frames } else { unsent?.writeImmutableBuffer(frames) }
+  }
+
   private var settings: GatewaySettings { loopContext.settings }
 
   // MARK: - What the loop does
 
   func flush() {
     isFlushPending = false
-    context?.flush()
+    guard let context, var bytes = unsent.take() else { return }
+    directSocket?.write(&bytes)
+    if bytes.readableBytes > 0 { write(bytes, to: context) }
+  }
+
+  /// Through the channel, which keeps what the socket does not take.
+  private func write(_ bytes: ByteBuffer, to context: ChannelHandlerContext) {
+    directSocket = nil
+    waitingWrites += 1
+    let written = context.eventLoop.makePromise(of: Void.self)
+    written.futureResult.assumeIsolated().whenSuccess {
+      self.waitingWrites -= 1
+      if self.waitingWrites == 0, self.isPlain { self.directSocket = DirectSocket(of: context.channel) }
+    }
+    context.writeAndFlush(wrapOutboundOut(bytes), promise: written)
   }
 
   func sweep(now: NIODeadline) {
@@ -137,40 +168,51 @@ final class WebSocketConnection: ChannelDuplexHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard phase != .closed, !isBeyondReading else { return }
+    guard phase != .closed, !isBeyondReading, !isReading else { return }
     let now = NIODeadline.now()
     heardAt = now
-    do throws(FrameReader.Violation) {
-      let result = unwrapInboundIn(data).withUnsafeReadableBytes { bytes in
-        Result { () throws(FrameReader.Violation) in
-          try reader.read(bytes) { arrival in
-            take(arrival, at: now)
-            return phase != .closed
-          }
+    let result = withoutFlushing { read(unwrapInboundIn(data), at: now) }
+    if isOver {
+      flush()
+      context.close(promise: nil)
+    } else if case .failure(let violation) = result {
+      closeUnread(WebSocketErrorCode(codeNumber: Int(violation.code)), reason: violation.reason)
+    }
+  }
+
+  /// What `body` sends is flushed behind it, unless a flush is due anyway.
+  private func withoutFlushing<Result>(_ body: () -> Result) -> Result {
+    isReading = true
+    let isDue = isFlushPending
+    isFlushPending = true
+    let result = body()
+    isReading = false
+    if !isDue { flush() }
+    return result
+  }
+
+  private func read(_ bytes: ByteBuffer, at now: NIODeadline) -> Result<Void, FrameReader.Violation> {
+    bytes.withUnsafeReadableBytes { bytes in
+      Result { () throws(FrameReader.Violation) in
+        try reader.read(bytes) { arrival in
+          take(arrival, at: now)
+          return !isOver
         }
       }
-      try result.get()
-    } catch {
-      closeUnread(WebSocketErrorCode(codeNumber: Int(error.code)), reason: error.reason)
     }
   }
 
   private func take(_ arrival: FrameReader.Arrival, at now: NIODeadline) {
     if case .closing = phase {
       // Nothing counts any more but the peer's own close.
-      if case .close = arrival {
-        context?.flush()
-        context?.close(promise: nil)
-      }
+      if case .close = arrival { isOver = true }
       return
     }
     switch arrival {
     case .message(let opcode, let message): return application.received(opcode, message, at: now)
     case .close(let payload):
-      close(WebSocketErrorCode(codeNumber: Int(FrameReader.answer(toClose: payload))), reason: "")
-      flush()
-      context?.close(promise: nil)
-      return
+      isOver = true
+      return close(WebSocketErrorCode(codeNumber: Int(FrameReader.answer(toClose: payload))), reason: "")
     case .ping(let payload): send(Frames.frame(.pong, payload, allocator: allocator))
     case .pong, .part: break
     }
@@ -200,7 +242,7 @@ final class WebSocketConnection: ChannelDuplexHandler {
     switch event {
     case ChannelEvent.inputClosed:
       // A WebSocket that cannot be read is of no use to anybody.
-      context.flush()
+      flush()
       context.close(promise: nil)
     case is ChannelShouldQuiesceEvent: goAway()
     default: context.fireUserInboundEventTriggered(event)
@@ -232,6 +274,8 @@ final class WebSocketConnection: ChannelDuplexHandler {
     guard phase != .closed else { return }
     phase = .closed
     context = nil
+    directSocket = nil
+    unsent = nil
     loopContext.remove(self)
     application.closed()
   }

@@ -17,5 +17,5 @@ struct OrderLink: RoomLink {
 
   func read(_ room: RoomID) async -> RoomReading { await rooms.read(room) }
 
-  func hasRoom(for room: RoomID) -> Bool { rooms.hasRoom(for: room) }
+  func canOpen(_ room: RoomID) -> Bool { rooms.canOpen(room) }
 }

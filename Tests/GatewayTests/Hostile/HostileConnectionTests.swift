@@ -48,6 +48,25 @@ struct HostileConnectionTests {
     for connection in connections { await connection.close() }
   }
 
+  @Test("a reset behind a close, with more frames unread than a connection's turn, ends nothing but the connection")
+  func resets() async throws {
+    try await withPrograms { directory in
+      let server = try await ServingProcess.start(directory.file("rooms.sqlite"), ["--address-limits", "off"])
+      for _ in 0..<50 {
+        let client = try await FrameClient.open(server.port, RoomClient.path + "room")
+        try await client.connection.closeByReset()
+        var frames = ClientFrameEncoder().encode(.close, payload: [0x03, 0xE8])
+        for _ in 0..<200 {
+          frames.writeImmutableBuffer(ClientFrameEncoder().encode(.pong, payload: [UInt8](repeating: 0x78, count: 100)))
+        }
+        client.connection.send(frames)
+        await client.connection.close()
+      }
+      #expect(try await RawConnection.open(server.port).get("/healthz").status == 200)
+      #expect(!server.child.hasExited)
+    }
+  }
+
   @Test("a server that has no descriptors left goes on with the connections it has, and takes new ones when it can")
   func noDescriptors() async throws {
     try await withPrograms { directory in

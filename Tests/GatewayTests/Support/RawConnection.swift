@@ -52,6 +52,12 @@ final class RawConnection: Sendable {
 
   func close() async { try? await channel.close().get() }
 
+  /// From now on closing resets the connection, so that the server's next write fails.
+  func closeByReset() async throws {
+    guard let options = channel as? any SocketOptionProvider else { preconditionFailure("a socket has options") }
+    try await options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+  }
+
   /// Waits until `parse` makes something of what has come.
   ///
   /// - Parameter parse: takes what it understands off the buffer; is told whether more can come.
