@@ -10,12 +10,14 @@ SECONDS = 60
 SCENARIOS = closed-loop
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build test fuzz conformance bench bench-micro format lint \
+.PHONY: help run build test test-tsan test-asan fuzz conformance bench bench-micro format lint \
 	setup setup-test setup-conformance setup-bench
 
 help:
 	@echo 'make run          build and serve on $(LISTEN), rooms in ./data'
 	@echo 'make test         everything that continuous integration runs'
+	@echo 'make test-tsan    the tests with the thread sanitizer'
+	@echo 'make test-asan    the tests with the address sanitizer'
 	@echo 'make build        the release binary, bin/stonepot'
 	@echo 'make fuzz         feed the decoders at random, SECONDS=60 for each target'
 	@echo 'make conformance  hold the server to its protocols with clients that others wrote'
@@ -37,6 +39,15 @@ build: setup
 test: setup-test lint
 	$(SWIFT_BUILD) --build-tests
 	timeout --kill-after=10 1500 swift test --scratch-path '$(SCRATCH)' --skip-build
+
+# What has been built with a sanitizer lies beside what has not. A finding changes the exit code, of a program that a test
+# starts as well, even where the run says that all tests passed.
+test-tsan: SANITIZER = thread
+test-asan: SANITIZER = address
+test-tsan test-asan: setup-test
+	swift build --scratch-path '$(SCRATCH)-$(SANITIZER)' --sanitize=$(SANITIZER) --build-tests
+	TSAN_OPTIONS=halt_on_error=0 ASAN_OPTIONS=detect_leaks=0 timeout --kill-after=10 3000 \
+	  swift test --scratch-path '$(SCRATCH)-$(SANITIZER)' --sanitize=$(SANITIZER) --skip-build
 
 fuzz: setup
 	SCRATCH='$(SCRATCH)' SECONDS_PER_TARGET='$(SECONDS)' Tests/Fuzzing/run $(TARGETS)

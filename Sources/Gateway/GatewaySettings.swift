@@ -23,7 +23,7 @@ package struct GatewaySettings: Sendable {
   /// Connections that the clients of one tenant may hold; nil: any number.
   package var connectionsPerTenant: Int?
   /// Messages a second of all clients of one tenant together, of which five seconds' worth may come at once; nil: any
-  /// number. Beside `messagesPerSecond`, which keeps one client from using up all of its tenant's.
+  /// number. `messagesPerSecond` still holds each client, so that one cannot use up its tenant's share.
   package var messagesPerTenant: Int?
   /// Connections that the gateway holds at all.
   package var maxConnections = 50_000

@@ -40,32 +40,22 @@ final class TenantLimits: Sendable {
     messagesPerSecond = settings.messagesPerTenant
   }
 
-  private var isOff: Bool { maxConnections == nil && messagesPerSecond == nil }
-
   /// Whether the tenant may have one more connection; handshakes under way do not count yet.
   func hasPlace(for tenant: String) -> Bool {
     guard let maxConnections else { return true }
     return entries.withLock { $0[tenant]?.connections ?? 0 } < maxConnections
   }
 
-  enum Entrance {
-    case counted(Account)
-    /// Nothing is counted for tenants here.
-    case uncounted
-    case full
-  }
-
-  /// Counts a connection of a tenant until it leaves.
-  func enter(_ tenant: String, now: NIODeadline) -> Entrance {
-    if isOff { return .uncounted }
-    return entries.withLock { entries in
+  /// Counts a connection of a tenant until it leaves; nil if there are too many.
+  func enter(_ tenant: String, now: NIODeadline) -> Account? {
+    entries.withLock { entries in
       var entry =
         entries[tenant]
         ?? Entry(account: Account(tenant: tenant, messagesPerSecond: messagesPerSecond, now: now))
-      guard entry.connections < maxConnections ?? .max else { return .full }
+      guard entry.connections < maxConnections ?? .max else { return nil }
       entry.connections += 1
       entries[tenant] = entry
-      return .counted(entry.account)
+      return entry.account
     }
   }
 

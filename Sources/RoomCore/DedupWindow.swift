@@ -44,7 +44,10 @@ public struct DedupWindow: Sendable, Equatable {
   public var count: Int { entries.count }
 
   /// About how many bytes of memory it takes.
-  var weightBytes: Int { entries.count * 150 }
+  var weightBytes: Int { entries.count * Self.entryBytes }
+
+  /// An operation with names of ordinary length, its place in the table and in the order.
+  public static let entryBytes = 150
 
   public func check(_ cause: Cause, after: SequenceNumber) -> Verdict {
     if let entry = entries[cause.operation] {

@@ -28,7 +28,7 @@ public struct SessionOpening: Sendable {
   public let dialect: Dialect
   /// The last position that the client has seen, if it wants to go on from there.
   public let since: SequenceNumber?
-  /// Whose account the rooms are on that the session begins, if no token vouches for it.
+  /// Whom rooms count for that the session begins; nil if a token vouches for the client.
   public let address: String?
 
   public init(

@@ -5,8 +5,8 @@ public struct RoomSettings: Sendable {
   /// Operations and relayed messages that may wait in a room's mailbox; one more is refused as `overloaded`. More
   /// absorbs longer stalls of the disk, at about 300 bytes each; fewer tells clients sooner.
   public var mailboxCapacity = 1024
-  /// Bytes that these may take together, by their commands' own estimate. An ordinary one takes about 300; texts that
-  /// are too long for any rule wait as long as all others.
+  /// Bytes that these may take together, by their commands' own estimate. An ordinary one takes about 300; a text
+  /// is checked only in its turn, so that until then it counts at its full length.
   public var mailboxBytes = 1 << 20
   /// Requests that one turn takes from the mailbox and commits together. More amortizes the commit; fewer lets the
   /// first of them out sooner.

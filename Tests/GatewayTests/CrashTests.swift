@@ -7,7 +7,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Promises 1, 2 and 3 of DESIGN §2, held by the real program over real sockets.
+/// Saved before sent, exactly once, one order: held by the real program over real sockets.
 @Suite("The program, killed", .timeLimit(.minutes(5)))
 struct CrashTests {
   private static func open(_ path: String) async throws -> SQLiteStore {

@@ -5,7 +5,7 @@ import StoreTesting
 import Synchronization
 import Testing
 
-/// DESIGN §2, promise 1: nobody sees an event before it is durable.
+/// Saved before sent: nobody sees an event before it is durable.
 @Suite("Saved before sent", .timeLimit(.minutes(3)))
 struct DurabilityTests {
   private static let path = RoomClient.path + "room?v=2"

@@ -30,7 +30,7 @@ struct FrameTests {
   func fragments() async throws {
     try await withServer { server async throws in
       let client = try await FrameClient.open(server.port)
-      let bytes = Array(SeedTests.wscatJoin.utf8)
+      let bytes = Array(FirstConversationTests.wscatJoin.utf8)
       client.send(.text, bytes[..<1], isFinal: false)
       client.send(.ping, "one".utf8)
       for byte in bytes[1..<40] { client.send(.continuation, [byte], isFinal: false) }
@@ -47,7 +47,7 @@ struct FrameTests {
   func trickle() async throws {
     try await withServer { server async throws in
       let client = try await FrameClient.open(server.port)
-      var frame = ClientFrameEncoder().encode(.text, payload: SeedTests.wscatJoin.utf8)
+      var frame = ClientFrameEncoder().encode(.text, payload: FirstConversationTests.wscatJoin.utf8)
       while let byte = frame.readSlice(length: 1) { client.connection.send(byte) }
       #expect(try await client.nextMessage()?["type"] == "participant_joined")
     }
@@ -123,10 +123,10 @@ struct FrameTests {
   func limits() async throws {
     try await withServer { server async throws in
       let client = try await FrameClient.open(server.port)
-      let padding = String(repeating: " ", count: 65_536 - SeedTests.wscatJoin.utf8.count)
-      client.send(SeedTests.wscatJoin + padding)
+      let padding = String(repeating: " ", count: 65_536 - FirstConversationTests.wscatJoin.utf8.count)
+      client.send(FirstConversationTests.wscatJoin + padding)
       #expect(try await client.nextMessage()?["type"] == "participant_joined")
-      client.send(.binary, SeedTests.wscatJoin.utf8)
+      client.send(.binary, FirstConversationTests.wscatJoin.utf8)
       let error = try await client.nextMessage()
       #expect(error?["type"] == "error")
       #expect(error?["data"]["code"] == "invalid_json")
@@ -152,7 +152,7 @@ struct FrameTests {
       for (payload, answer) in cases {
         let client = try await FrameClient.open(server.port)
         client.send(.close, payload)
-        client.send(.text, SeedTests.wscatJoin.utf8)
+        client.send(.text, FirstConversationTests.wscatJoin.utf8)
         #expect(try await client.closeCode() == answer, "\(payload)")
         #expect(try await client.next() == nil, "\(payload)")
       }

@@ -71,7 +71,7 @@ struct LimitTests {
       try await eventually("a place") {
         let next = try await RawConnection.open(server.port)
         next.send(HTTPText.request("GET /healthz HTTP/1.1"))
-        let isServed = try await next.rest(orResponse: true)
+        let isServed = try await next.isServed()
         await next.close()
         return isServed
       }
@@ -210,7 +210,7 @@ extension LimitTests {
 
 extension RawConnection {
   /// Whether a response comes before the end.
-  fileprivate func rest(orResponse: Bool) async throws -> Bool {
+  fileprivate func isServed() async throws -> Bool {
     do {
       return try await response().status == 200
     } catch is RawConnection.Ended {

@@ -235,6 +235,35 @@ struct ProgramTests {
     }
   }
 
+  @Test("what strangers are held to stands in the metrics, and so does what was refused for it")
+  func limits() async throws {
+    try await withPrograms { directory async throws in
+      let server = try await ServingProcess.start(
+        directory.file("rooms.sqlite"),
+        [
+          "--address-rooms", "1", "--tenant-rooms", "7", "--tenant-messages", "8", "--tenant-connections", "9",
+          "--room-memory", "10", "--message-rate", "off",
+        ])
+      _ = try await RoomClient.joined(server.port, as: "asha")
+      let second = try await RoomClient.open(server.port, RoomClient.path + "second")
+      second.join(as: "asha")
+      #expect(try await second.next("error")["data"]["code"] == "rate_limited")
+      let text = try await RawConnection.open(server.port).get("/metrics").body
+      for (name, value) in [
+        ("address_rooms_per_hour", 1), ("tenant_rooms_per_hour", 7), ("tenant_messages_per_second", 8),
+        ("tenant_connections", 9), ("room_memory_bytes", 10 << 20), ("address_connections", 256),
+        ("connections", 50_000), ("message_bytes", 65_536),
+      ] {
+        #expect(text.contains("stonepot_limit{name=\"\(name)\"} \(Double(value))\n"), "\(name)")
+      }
+      #expect(!text.contains("connection_messages_per_second"))
+      #expect(text.contains("stonepot_rooms_refused_total{because=\"address\"} 1\n"))
+      #expect(text.contains("stonepot_rooms_refused_total{because=\"memory\"} 0\n"))
+      server.child.kill(SIGTERM)
+      #expect(await server.child.exit == .code(0))
+    }
+  }
+
   // MARK: Looking in
 
   @Test("rooms ls, show, export and import, while a server runs and into a new file")

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Which room a path leads to", .timeLimit(.minutes(3)))
 struct RouteTests {
-  @Test("the four paths of DESIGN §6 reach the same room, with whatever a client adds to them")
+  @Test("the four paths of a room reach the same room, with whatever a client adds to them")
   func onePlace() async throws {
     let paths = [
       "/parties/collaborative_order/dinner", "/parties/main/dinner", "/party/dinner", "/party/main/dinner",

@@ -3,7 +3,7 @@ import Load
 import NIOCore
 import Testing
 
-/// DESIGN §4: a slow consumer's outbox is bounded.
+/// A slow consumer's outbox is bounded.
 @Suite("A client that does not keep up", .serialized, .timeLimit(.minutes(3)))
 struct SlowConsumerTests {
   private static let path = RoomClient.path + "room"

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// DESIGN §2, promise 1, seen from the kernel: the disk has said that it has an event before the first byte of it goes
+/// Saved before sent, seen from the kernel: the disk has said that it has an event before the first byte of it goes
 /// to any client.
 @Suite("The order of system calls", .timeLimit(.minutes(5)))
 struct SystemCallTests {

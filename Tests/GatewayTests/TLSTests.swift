@@ -13,7 +13,7 @@ struct TLSTests {
     try await withTLSServer { server, certificate, _ async throws in
       let tls = ClientTLS(trusted: certificate.certificate)
       let asha = try await FrameClient.open(server.port, tls: tls)
-      asha.send(SeedTests.wscatJoin)
+      asha.send(FirstConversationTests.wscatJoin)
       #expect(try await asha.nextMessage()?["type"] == "participant_joined")
       let base = "https://localhost:\(server.port)"
       let cases: [(path: String, arguments: [String], status: Int, contains: String)] = [
@@ -42,7 +42,7 @@ struct TLSTests {
         let client = try await FrameClient.open(
           server.port, "/parties/main/\(protocols.count)\(protocols.first?.count ?? 0)",
           tls: ClientTLS(trusted: certificate.certificate, protocols: protocols))
-        client.send(SeedTests.wscatJoin)
+        client.send(FirstConversationTests.wscatJoin)
         #expect(try await client.nextMessage()?["type"] == "participant_joined")
         client.send(.ping, "here".utf8)
         #expect(try await client.next() == .pong(ByteBuffer(string: "here")))
@@ -245,7 +245,7 @@ struct TLSTests {
         return true
       }
       let client = try await FrameClient.open(server.port, tls: ClientTLS(trusted: old))
-      client.send(SeedTests.wscatJoin)
+      client.send(FirstConversationTests.wscatJoin)
       #expect(try await client.nextMessage()?["type"] == "participant_joined")
       let (reloads, failures) = (
         TestServer.metric("stonepot_tls_reloads_total"), TestServer.metric("stonepot_tls_reloads_failed_total")

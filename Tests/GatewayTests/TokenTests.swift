@@ -6,7 +6,7 @@ import RoomCore
 import Rooms
 import Testing
 
-/// DESIGN §2, promise 8: nobody is who they say they are unless a token says so.
+/// No pretending: nobody is who they say they are unless a token says so.
 @Suite("Room tokens", .timeLimit(.minutes(3)))
 struct TokenTests {
   private static let secret = "a secret of at least thirty-two bytes, and of sixty-four for HS512"

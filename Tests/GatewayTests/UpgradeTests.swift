@@ -44,7 +44,7 @@ struct UpgradeTests {
     try await withServer { server async throws in
       let connection = try await RawConnection.open(server.port)
       var bytes = ByteBuffer(string: HTTPText.upgrade("/parties/main/room"))
-      bytes.writeImmutableBuffer(ClientFrameEncoder().encode(.text, payload: SeedTests.wscatJoin.utf8))
+      bytes.writeImmutableBuffer(ClientFrameEncoder().encode(.text, payload: FirstConversationTests.wscatJoin.utf8))
       bytes.writeImmutableBuffer(ClientFrameEncoder().encode(.ping, payload: "eager".utf8))
       connection.send(bytes)
       #expect(try await connection.response().status == 101)

@@ -90,7 +90,7 @@ struct StrangerTests {
   // MARK: Memory
 
   /// What one room of these tests takes at most: a counter with one remembered operation and one session.
-  private static let roomBytes = MemoryBudget.emptyRoomBytes + MemoryBudget.sessionBytes + 1000 + 150
+  private static let roomBytes = MemoryBudget.emptyRoomBytes + MemoryBudget.sessionBytes + 1000 + DedupWindow.entryBytes
 
   @Test("When memory is full, a room is turned away that nobody is in yet, and those with clients go on")
   func crowded() async throws {

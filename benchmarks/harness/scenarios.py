@@ -68,10 +68,10 @@ ROOMS_OF_FIVE = {"rooms": 200, "participants": 5, "items": 5, "seconds": 10, "wa
 SCENARIOS = {
     "closed-loop": Scenario(
         "200 rooms of five who all change something all the time; the whole order in each broadcast",
-        "closed-loop", {**ROOMS_OF_FIVE, "dialect": 1}, LOOP),
+        "closed-loop", {**ROOMS_OF_FIVE, "dialect": 1}, LOOP, [Target("ops/CPU-s", 2.5, is_ratio=True)]),
     "closed-loop-deltas": Scenario(
         "the same, with the change alone in each broadcast",
-        "closed-loop", {**ROOMS_OF_FIVE, "dialect": 2}, LOOP),
+        "closed-loop", {**ROOMS_OF_FIVE, "dialect": 2}, LOOP, [Target("ops/CPU-s", 3, is_ratio=True)]),
     "open-loop": Scenario(
         "200 rooms of five at a steady 2000 operations a second, beside what the disk takes for one write",
         "open-loop", {**ROOMS_OF_FIVE, "dialect": 1, "rate": 2000}, LOOP + DISK,

@@ -22,8 +22,7 @@ final class LoopContext {
 
   func remove(_ connection: WebSocketConnection) { connections[ObjectIdentifier(connection)] = nil }
 
-  /// Flushes the connection once the work of this tick is done: whatever many rooms have to say to a socket in one
-  /// tick goes out with one system call.
+  /// Flushes the connection once the work of this tick is done, so that all it sends goes out with one system call.
   func flushLater(_ connection: WebSocketConnection) {
     unflushed.append(connection)
     guard unflushed.count == 1 else { return }

@@ -81,15 +81,9 @@ final class RoomSession: WebSocketApplication {
 
   /// - Returns: false if the tenant has as many connections as it may have.
   private func enter(_ tenant: String) -> Bool {
-    guard account == nil else { return true }
-    switch hub.tenants.enter(tenant, now: .now()) {
-    case .counted(let account): self.account = account
-    case .uncounted: break
-    case .full:
-      hub.metrics.refusedTenantConnections.increment()
-      return false
-    }
-    return true
+    account = account ?? hub.tenants.enter(tenant, now: .now())
+    if account == nil { hub.metrics.refusedTenantConnections.increment() }
+    return account != nil
   }
 
   func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline) {

@@ -1,8 +1,6 @@
 import RoomCore
 
 extension OrderLogic {
-  public static func tenant(of state: OrderRoom) -> String? { state.order?.tenant }
-
   /// By count alone, for it is asked after each turn: an item with its names and a short note, a participant.
   public static func weightBytes(of state: OrderRoom) -> Int {
     guard let order = state.order else { return 0 }

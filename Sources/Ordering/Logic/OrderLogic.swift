@@ -58,6 +58,8 @@ public enum OrderLogic: RoomLogic {
     state.order?.participants.contains { $0.id == participant } ?? false
   }
 
+  public static func tenant(of state: OrderRoom) -> String? { state.order?.tenant }
+
   public static func hasEnded(_ state: OrderRoom) -> Bool { state.order?.status.isTerminal ?? false }
 
   // MARK: - The timer

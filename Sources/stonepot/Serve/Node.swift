@@ -59,7 +59,7 @@ struct Node {
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
     var running: [any Service] = [
       GatewayService(gateway: gateway, logger: logger, settings: settings),
-      RoomsService(registry: registry, gateway: gateway),
+      RoomsService(registry: registry, gateway: gateway, logger: logger),
       StatisticsService(store: store),
     ]
     if settings.tls != nil {
@@ -143,11 +143,31 @@ private struct GatewayService: Service {
 private struct RoomsService: Service {
   let registry: RoomRegistry<OrderVoice>
   let gateway: Gateway
+  let logger: Logger
 
   func run() async throws {
     await cancelWhenGracefulShutdown { await registry.keepHouse(clock: ContinuousClock()) }
     gateway.beginDraining()
-    await registry.stop()
+    await finishRooms()
     gateway.closeSessions()
+  }
+
+  /// A disk that hangs keeps its rooms from finishing; the clients of all are told to come back all the same.
+  private func finishRooms() async {
+    let registry = registry
+    let (outcomes, outcome) = AsyncStream<Bool>.makeStream()
+    Task {
+      await registry.stop()
+      outcome.yield(true)
+    }
+    let patience = Task {
+      try await Task.sleep(for: .seconds(10))
+      outcome.yield(false)
+    }
+    for await hasFinished in outcomes {
+      if !hasFinished { logger.warning("the rooms have not finished within 10 s: the store does not answer") }
+      break
+    }
+    patience.cancel()
   }
 }

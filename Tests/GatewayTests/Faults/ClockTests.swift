@@ -7,7 +7,7 @@ import Rooms
 import Synchronization
 import Testing
 
-/// DESIGN §5: `now` never runs backwards within a room, whatever the machine's clock does.
+/// Time never runs backwards within a room, whatever the machine's clock does.
 @Suite("The server, when its clock is set back", .timeLimit(.minutes(5)))
 struct ClockTests {
   private final class Clock: TimeSource {

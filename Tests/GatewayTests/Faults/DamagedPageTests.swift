@@ -2,7 +2,7 @@ import Foundation
 import Load
 import Testing
 
-/// DESIGN §2, promise 7, for the disk's own mistakes: a damaged room is told so, and no other room notices.
+/// Bad input changes nothing, for the disk's own mistakes: a damaged room is told so, and no other room notices.
 @Suite("The program and a damaged page", .timeLimit(.minutes(2)))
 struct DamagedPageTests {
   private static let pageBytes = 4096

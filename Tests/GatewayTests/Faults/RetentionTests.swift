@@ -2,7 +2,7 @@ import Foundation
 import Load
 import Testing
 
-/// DESIGN §8: rooms that have ended are kept for 30 days, then deleted.
+/// Rooms that have ended are kept for 30 days, then deleted.
 @Suite("The program and old rooms", .timeLimit(.minutes(2)))
 struct RetentionTests {
   @Test("rooms that ended more than the retention ago are deleted, and begin anew; others are not")

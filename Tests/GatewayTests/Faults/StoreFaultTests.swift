@@ -4,8 +4,8 @@ import NIOCore
 import Store
 import Testing
 
-/// DESIGN §2 and §8 against real faults of a real disk: for each, a clear message, nothing acknowledged lost, nothing
-/// unacknowledged shown, and a server that goes on when the fault has passed, without being started anew.
+/// The promises of the README against real faults of a real disk: for each, a clear message, nothing acknowledged lost,
+/// nothing unacknowledged shown, and a server that goes on when the fault has passed, without being started anew.
 @Suite("The program, when the disk fails it", .timeLimit(.minutes(5)))
 struct StoreFaultTests {
   @Test("a fault passes, and everything is as if it had never been", arguments: StoreFault.allCases)
@@ -97,6 +97,26 @@ struct StoreFaultTests {
       again.child.kill(SIGKILL)
       _ = await again.child.exit
       try await checkAfterwards(site, &asha)
+    }
+  }
+
+  @Test(
+    "a server that is stopped while its disk hangs sends its clients away, and ends when the disk does what it is to",
+    .enabled(if: Tracer.isPossible, "nothing may be traced here"))
+  func stoppedWhileHanging() async throws {
+    try await withDirectory { directory async throws in
+      let site = try await FaultSite(in: directory, small: false)
+      let server = try await site.serve()
+      var asha = PersistentClient("asha", in: "room")
+      try await asha.join(server.port)
+      let guest = try await RoomClient.joined(server.port, RoomClient.path + "other", as: "guest")
+      try await site.begin(.slowSync, for: server)
+      try await asha.send("During", server.port)
+      server.child.kill(SIGTERM)
+      _ = try await server.child.errorLine { $0.contains("the store does not answer") }
+      #expect(try await guest.closure()?.code == 1012)
+      try await site.end(.slowSync)
+      #expect(await server.child.exit == .code(0))
     }
   }
 

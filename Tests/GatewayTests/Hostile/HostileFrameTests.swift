@@ -127,7 +127,7 @@ struct HostileFrameTests {
       offence.commit(client)
       #expect(try await client.closeCode() == offence.code)
       // What comes behind it does not count.
-      client.send(SeedTests.wscatJoin)
+      client.send(FirstConversationTests.wscatJoin)
       client.send(.close, [UInt8(offence.code >> 8), UInt8(offence.code & 0xFF)])
       await client.connection.close()
       #expect(try await watcher.untilBarrier() == [])
@@ -157,7 +157,7 @@ struct HostileFrameTests {
     try await HostileServer.visit { server async throws in
       let client = try await FrameClient.open(server.port, RoomClient.path + "closing")
       for _ in 0..<1000 { client.send(.close, [0x03, 0xE8]) }
-      for _ in 0..<1000 { client.send(SeedTests.wscatJoin) }
+      for _ in 0..<1000 { client.send(FirstConversationTests.wscatJoin) }
       #expect(try await client.closeCode() == 1000)
       #expect(try await client.next() == nil)
       #expect(try await RawConnection.open(server.port).get(RoomClient.path + "closing").status == 404)

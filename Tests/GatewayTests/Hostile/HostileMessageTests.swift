@@ -1,7 +1,7 @@
 import Load
 import Testing
 
-/// DESIGN §2.7: bad input gets a clear error and changes nothing; another room never notices.
+/// Bad input gets a clear error and changes nothing; another room never notices.
 @Suite("Hostile messages", .hostileServer, .timeLimit(.minutes(5)))
 struct HostileMessageTests {
   static let table =

@@ -19,7 +19,7 @@ enum Seed {
 
 /// All that one client of dialect 2 was told of a room's changes, over however many connections.
 ///
-/// DESIGN §2, promise 3: it is a piece of the one sequence, without gap or repetition.
+/// One order: it is a piece of the one sequence, without gap or repetition.
 struct View: Sendable {
   private(set) var changes: [(position: Int, text: String)] = []
   /// The position of the first state that it got; what it sees begins behind it.
@@ -212,7 +212,7 @@ struct LoadedParticipant: Sendable {
     }
   }
 
-  /// DESIGN §2, promises 1 and 2: every operation that was answered is in the journal, at the position of its answer,
+  /// Saved before sent, and exactly once: every operation that was answered is in the journal, at the position of its answer,
   /// once.
   func check(against journal: [Recorded<OrderEvent>], _ place: String) {
     #expect(problems.isEmpty, "\(place)")

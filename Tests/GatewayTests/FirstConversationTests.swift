@@ -2,9 +2,9 @@ import Foundation
 import Load
 import Testing
 
-/// The conversations that SEED.md shows must work as they stand there.
-@Suite("SEED.md", .timeLimit(.minutes(3)))
-struct SeedTests {
+/// What the first clients say, word for word: it must go on working as it stands here.
+@Suite("First conversations", .timeLimit(.minutes(3)))
+struct FirstConversationTests {
   static let wscatJoin =
     #"{"type":"join","participantId":"test_user","participantName":"Test","timestamp":1234567890,"#
     + #""data":{"circleId":"test","tenantId":"test","phone":"1234567890"}}"#
