@@ -43,7 +43,7 @@ extension RoomRegistry {
     }
     if case .store(let error) = fault, !error.concernsContent { throw error }
     // What is damaged is left as it is, and keeps nobody from looking further.
-    logger.warning("old room cannot be read", metadata: ["room": "\(id)", "reason": "\(fault.message)"])
+    logger.warning("ended room cannot be read", metadata: ["room": "\(id)", "reason": "\(fault.message)"])
     return false
   }
 
@@ -60,7 +60,7 @@ extension RoomRegistry {
 
   private func delete(_ summary: RoomSummary) async {
     guard let epoch = ownership.epoch(of: summary.slot) else { return }
-    await whileCold(summary.room) { [self] in
+    await deleteWhileCold(summary.room) { [self] in
       do throws(StoreError) {
         guard
           try await store.deleteRoom(summary.room, endingAt: summary.head, slot: summary.slot, epoch: epoch)

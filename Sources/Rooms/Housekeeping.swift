@@ -6,7 +6,7 @@ import Synchronization
 
 extension RoomRegistry {
   /// Wakes rooms whose timer is due and lets idle rooms go; beside that, as it may take long, trims the journal and
-  /// deletes old rooms. Until the task is cancelled.
+  /// deletes ended rooms. Until the task is cancelled.
   public func keepHouse(clock: some Clock<Duration>) async {
     await withTaskGroup { group in
       group.addTask {

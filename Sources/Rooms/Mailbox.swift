@@ -28,9 +28,9 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     var reader: UnsafeContinuation<Void, Never>?
     var lastUsed: Timestamp
 
-    mutating func count(_ mail: Mail, _ sign: Int) {
-      boundedCount += sign
-      boundedBytes += sign * mail.sizeBytes
+    mutating func count(_ mails: Int, _ bytes: Int) {
+      boundedCount += mails
+      boundedBytes += bytes
     }
   }
 
@@ -49,9 +49,9 @@ final class Mailbox<Command: RoomCommand>: Sendable {
   func offer(_ mail: Mail, now: Timestamp) -> Offer {
     let (offer, reader) = state.withLock { state -> (Offer, UnsafeContinuation<Void, Never>?) in
       if state.isClosed { return (.closed, nil) }
-      if mail.isBounded {
+      if let bytes = mail.boundedBytes {
         guard state.boundedCount < capacity, state.boundedBytes < capacityBytes else { return (.full, nil) }
-        state.count(mail, 1)
+        state.count(1, bytes)
       }
       if mail.isUse { state.lastUsed = now }
       if case .depose = mail { state.waiting.prepend(mail) } else { state.waiting.append(mail) }
@@ -79,7 +79,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     state.withLock { state in
       let mails = Array(state.waiting.prefix(limit))
       state.waiting.removeFirst(mails.count)
-      for mail in mails where mail.isBounded { state.count(mail, -1) }
+      for bytes in mails.lazy.compactMap(\.boundedBytes) { state.count(-1, -bytes) }
       return mails
     }
   }
@@ -89,7 +89,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     if mails.isEmpty { return }
     state.withLock { state in
       state.waiting.insert(contentsOf: mails, at: 0)
-      for mail in mails where mail.isBounded { state.count(mail, 1) }
+      for bytes in mails.lazy.compactMap(\.boundedBytes) { state.count(1, bytes) }
     }
   }
 
@@ -115,20 +115,12 @@ final class Mailbox<Command: RoomCommand>: Sendable {
 }
 
 extension Mailbox.Mail {
-  /// Whether it may be refused: a client can send as many as it likes.
-  fileprivate var isBounded: Bool {
-    switch self {
-    case .request(.operation, _), .request(.relay, _): true
-    case .request, .read, .timer, .passivate, .stop, .depose: false
-    }
-  }
-
-  /// What it takes while it waits, of what a client can make as large as it likes.
-  fileprivate var sizeBytes: Int {
+  /// What it takes while it waits, if a client can send as many as it likes, so that it may be refused. Nil: always taken.
+  fileprivate var boundedBytes: Int? {
     switch self {
     case .request(.operation(let operation, _, _), _): operation.command.sizeBytes
     case .request(.relay(let text, _, _), _): text.count
-    case .request, .read, .timer, .passivate, .stop, .depose: 0
+    case .request, .read, .timer, .passivate, .stop, .depose: nil
     }
   }
 

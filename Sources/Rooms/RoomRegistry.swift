@@ -21,7 +21,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     fileprivate var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
     /// Rooms that are being deleted from the store.
     var deletions: [RoomID: Task<Void, Never>] = [:]
-    /// Where the last look for old rooms ended, if it did not see them all.
+    /// Where the last look for ended rooms stopped, if it did not see them all.
     var lastCleaned: RoomID?
     /// Where the last look for due timers ended, if it did not see them all.
     var lastDue: DueTimer?
@@ -100,9 +100,9 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   var warmRooms: [Room<Voice>] { state.withLock { $0.warm.values.map(\.room) } }
 
-  /// Runs `body`, unless the room is in memory; should it be asked for meanwhile, it waits for the end before it reads
+  /// Runs `body`, which deletes the room, unless it is in memory; should it be asked for meanwhile, it waits for the end before it reads
   /// what the store has of it.
-  func whileCold(_ id: RoomID, _ body: @escaping @Sendable () async -> Void) async {
+  func deleteWhileCold(_ id: RoomID, _ body: @escaping @Sendable () async -> Void) async {
     let task = state.withLock { state -> Task<Void, Never>? in
       guard !state.isStopping, state.warm[id] == nil, state.deletions[id] == nil else { return nil }
       let task = Task {

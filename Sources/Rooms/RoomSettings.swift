@@ -44,10 +44,10 @@ public struct RoomSettings: Sendable {
   /// How long a room is kept after its last event, if that has ended it; nil: for ever. Longer lets people look at old
   /// orders, and answers their retries; shorter keeps the file small.
   public var endedRetention: Duration? = .seconds(30 * 24 * 3600)
-  /// How often old rows of the journal and old rooms are looked for. More often spreads the work; less often spares
+  /// How often old rows of the journal and ended rooms are looked for. More often spreads the work; less often spares
   /// reads.
   public var cleaningInterval: Duration = .seconds(60)
-  /// Rooms that one look for old ones reads; the next look goes on behind them. More finds each old room sooner, at
+  /// Rooms that one look for ended ones reads; the next look goes on behind them. More finds each sooner, at
   /// about 10 microseconds of a reader each.
   public var roomsPerCleaning = 1000
 

@@ -36,7 +36,7 @@ def make_file(scratch, rooms, load, command):
     return time.monotonic() - start
 
 
-def measure(name, command, scratch, load, settings, arguments):
+def measure(name, command, scratch, load, seconds, arguments):
     """Starts a server on the file, looks at it while nobody comes, and then visits rooms."""
     command = command.replace("{tmp}/rooms.sqlite", "{tmp}/cold.sqlite")
     with servers.running(name, command, scratch, path="/readyz", interval=0.005) as (server, port, ready_seconds):
@@ -45,7 +45,7 @@ def measure(name, command, scratch, load, settings, arguments):
         before = servers.cpu_seconds(server.pid)
         time.sleep(IDLE_SECONDS)
         idle_cpu = (servers.cpu_seconds(server.pid) - before) / IDLE_SECONDS
-        report = servers.drive(server, port, scratch, load, arguments, settings["seconds"])
+        report = servers.drive(server, port, scratch, load, arguments, seconds)
     report["cold"] = {
         "readySeconds": ready_seconds,
         "residentKB": resident,

@@ -53,7 +53,7 @@ struct OrderBenchmarks {
       try apply(
         Self.message(
           "add_item", by: person,
-          #"{"itemId":"item_\#(index + 7)","dishName":"Chicken Biryani No. \#(index + 1)","dishType":"non-veg","#
+          #"{"dishName":"Chicken Biryani No. \#(index + 1)","dishType":"non-veg","#
             + #""quantity":10,"price":299}"#, opId: "x"))
     }
     self.machine = machine

@@ -4,8 +4,6 @@ import Testing
 struct HostileServer: SuiteTrait, TestScoping {
   @TaskLocal private static var current: TestServer?
 
-  fileprivate let configure: @Sendable (inout TestSettings) -> Void
-
   /// Runs a case when it is its turn.
   static func visit(_ body: (TestServer) async throws -> Void) async throws {
     let server = try #require(current)
@@ -19,7 +17,7 @@ struct HostileServer: SuiteTrait, TestScoping {
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    try await withServer(configure) { server async throws in
+    try await withServer { server async throws in
       let canary = try await Canary(port: server.port)
       let singing = Task { try await canary.sing() }
       try await Self.$current.withValue(server) { try await function() }
@@ -32,9 +30,5 @@ struct HostileServer: SuiteTrait, TestScoping {
 }
 
 extension Trait where Self == HostileServer {
-  static var hostileServer: HostileServer { HostileServer { _ in } }
-
-  static func hostileServer(_ configure: @escaping @Sendable (inout TestSettings) -> Void) -> HostileServer {
-    HostileServer(configure: configure)
-  }
+  static var hostileServer: HostileServer { HostileServer() }
 }
