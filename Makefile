@@ -47,7 +47,8 @@ test-asan: SANITIZED = --scratch-path '$(SCRATCH)-address' --sanitize=address
 test-tsan: $(SCRATCH)-thread/mutex.o
 test-tsan test-asan: setup-test
 	swift build $(SANITIZED) --build-tests
-	ASAN_OPTIONS=detect_leaks=0 timeout --kill-after=10 3000 swift test $(SANITIZED) --skip-build
+	STONEPOT_TEST_PATIENCE=120 ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Sanitizing/thread \
+	  timeout --kill-after=10 3600 swift test $(SANITIZED) --skip-build --no-parallel
 
 $(SCRATCH)-thread/mutex.o: Tests/Sanitizing/mutex.c
 	@mkdir -p '$(@D)'

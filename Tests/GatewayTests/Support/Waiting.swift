@@ -1,7 +1,9 @@
+import Foundation
 import Synchronization
 
-/// How long anything may take before a test gives up. No test asks whether something was quick.
-let patience = Duration.seconds(20)
+/// How long anything may take before a test gives up: 20 s, or as many as STONEPOT_TEST_PATIENCE says. No test asks
+/// whether something was quick.
+let patience = Duration.seconds(ProcessInfo.processInfo.environment["STONEPOT_TEST_PATIENCE"].flatMap { Int($0) } ?? 20)
 
 struct GaveUp: Error, CustomStringConvertible {
   let what: String
