@@ -10,19 +10,21 @@ final class TenantLimits: Sendable {
   /// A tenant's connections share one.
   final class Account: Sendable {
     fileprivate let tenant: String
-    private let messages: Mutex<TokenBucket>?
+    /// Nil: any number.
+    private let messages: Mutex<TokenBucket?>
 
     fileprivate init(tenant: String, messagesPerSecond: Int?, now: NIODeadline) {
       self.tenant = tenant
-      messages = messagesPerSecond.map { rate in
-        // A burst that the tenant's clients may send together when they come back.
-        Mutex(TokenBucket(burst: rate * 5, perSecond: Double(rate), now: now.uptimeNanoseconds))
-      }
+      messages = Mutex(
+        messagesPerSecond.map { rate in
+          // A burst that the tenant's clients may send together when they come back.
+          TokenBucket(burst: rate * 5, perSecond: Double(rate), now: now.uptimeNanoseconds)
+        })
     }
 
     /// Whether one more message is within the tenant's rate.
     func takeMessage(now: NIODeadline) -> Bool {
-      messages?.withLock { $0.take(now: now.uptimeNanoseconds) } ?? true
+      messages.withLock { $0?.take(now: now.uptimeNanoseconds) ?? true }
     }
   }
 
