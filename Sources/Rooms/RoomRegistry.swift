@@ -100,8 +100,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   var warmRooms: [Room<Voice>] { state.withLock { $0.warm.values.map(\.room) } }
 
-  /// Runs `body`, which deletes the room, unless it is in memory; should it be asked for meanwhile, it waits for the end before it reads
-  /// what the store has of it.
+  /// Runs `body`, which deletes the room, unless it is in memory; should it be asked for meanwhile, it waits for the end
+  /// before it reads what the store has of it.
   func deleteWhileCold(_ id: RoomID, _ body: @escaping @Sendable () async -> Void) async {
     let task = state.withLock { state -> Task<Void, Never>? in
       guard !state.isStopping, state.warm[id] == nil, state.deletions[id] == nil else { return nil }

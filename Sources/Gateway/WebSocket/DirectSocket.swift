@@ -15,7 +15,7 @@ struct DirectSocket {
   private let channel: any Channel
   private let handle: NIOBSDSocket.Handle
 
-  /// Nil: the channel has no socket.
+  /// Nil: the channel has no socket, or none any more.
   init?(of channel: any Channel) {
     let handle = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable { (handle: NIOBSDSocket.Handle) in
       handle

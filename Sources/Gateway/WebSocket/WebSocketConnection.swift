@@ -49,9 +49,9 @@ final class WebSocketConnection: ChannelDuplexHandler {
   private var isFlushPending = false
   /// Sent since the last flush.
   private var unsent: ByteBuffer?
-  /// The channel's socket, while nothing waits in the channel. At first the end of the handshake may wait there.
+  /// The way past the channel, once the first write has gone through it: the end of the handshake may wait there before.
   private var directSocket: DirectSocket?
-  /// Writes that went to the channel; when the last of them has ended, there is a way past it.
+  /// Writes that wait in the channel. While there is one, nothing goes past it.
   private var waitingWrites = 0
   private let isPlain: Bool
   /// A write that fails has the channel read what is left, and then close. That must not come in while frames are read.
@@ -95,11 +95,11 @@ final class WebSocketConnection: ChannelDuplexHandler {
   }
 
   /// Flushes what `body` sends at its end, and not with the rest of the tick.
-  func withOneFlush(_ body: () -> Void) {
+  func withOneFlush<Result>(_ body: () -> Result) -> Result {
     guard !isFlushPending else { return body() }
     isFlushPending = true
-    body()
-    flush()
+    defer { flush() }
+    return body()
   }
 
   private func flushLater() {
@@ -119,18 +119,17 @@ final class WebSocketConnection: ChannelDuplexHandler {
   func flush() {
     isFlushPending = false
     guard let context, var bytes = unsent.take() else { return }
-    directSocket?.write(&bytes)
+    if waitingWrites == 0 { directSocket?.write(&bytes) }
     if bytes.readableBytes > 0 { write(bytes, to: context) }
   }
 
   /// Through the channel, which keeps what the socket does not take.
   private func write(_ bytes: ByteBuffer, to context: ChannelHandlerContext) {
-    directSocket = nil
     waitingWrites += 1
     let written = context.eventLoop.makePromise(of: Void.self)
     written.futureResult.assumeIsolated().whenSuccess {
       self.waitingWrites -= 1
-      if self.waitingWrites == 0, self.isPlain { self.directSocket = DirectSocket(of: context.channel) }
+      if self.isPlain, self.directSocket == nil { self.directSocket = DirectSocket(of: context.channel) }
     }
     context.writeAndFlush(wrapOutboundOut(bytes), promise: written)
   }
@@ -171,7 +170,7 @@ final class WebSocketConnection: ChannelDuplexHandler {
     guard phase != .closed, !isBeyondReading, !isReading else { return }
     let now = NIODeadline.now()
     heardAt = now
-    let result = withoutFlushing { read(unwrapInboundIn(data), at: now) }
+    let result = withOneFlush { read(unwrapInboundIn(data), at: now) }
     if isOver {
       flush()
       context.close(promise: nil)
@@ -180,19 +179,10 @@ final class WebSocketConnection: ChannelDuplexHandler {
     }
   }
 
-  /// What `body` sends is flushed behind it, unless a flush is due anyway.
-  private func withoutFlushing<Result>(_ body: () -> Result) -> Result {
-    isReading = true
-    let isDue = isFlushPending
-    isFlushPending = true
-    let result = body()
-    isReading = false
-    if !isDue { flush() }
-    return result
-  }
-
   private func read(_ bytes: ByteBuffer, at now: NIODeadline) -> Result<Void, FrameReader.Violation> {
-    bytes.withUnsafeReadableBytes { bytes in
+    isReading = true
+    defer { isReading = false }
+    return bytes.withUnsafeReadableBytes { bytes in
       Result { () throws(FrameReader.Violation) in
         try reader.read(bytes) { arrival in
           take(arrival, at: now)
