@@ -53,51 +53,43 @@ struct FrameTests {
     }
   }
 
-  struct Violation: CustomTestStringConvertible, Sendable {
-    let testDescription: String
-    let code: UInt16
-    let commit: @Sendable (FrameClient) -> Void
-
-    init(_ name: String, _ code: UInt16, _ commit: @escaping @Sendable (FrameClient) -> Void) {
-      testDescription = name
-      self.code = code
-      self.commit = commit
-    }
-  }
-
   static let offences = [
-    Violation("unmasked", 1002) { $0.send(.text, "{}".utf8, isMasked: false) },
-    Violation("reserved bit 1", 1002) { $0.send(.text, "{}".utf8, reserved: 4) },
-    Violation("reserved bit 3", 1002) { $0.send(.text, "{}".utf8, reserved: 1) },
-    Violation("opcode 3", 1002) { $0.connection.send(ClientFrameEncoder().encode(rawOpcode: 3, payload: "{}".utf8)) },
-    Violation("opcode 11", 1002) { $0.connection.send(ClientFrameEncoder().encode(rawOpcode: 11, payload: "".utf8)) },
-    Violation("a ping in parts", 1002) { $0.send(.ping, "{}".utf8, isFinal: false) },
-    Violation("a long ping", 1002) { $0.send(.ping, [UInt8](repeating: 0, count: 126)) },
-    Violation("a continuation of nothing", 1002) { $0.send(.continuation, "{}".utf8) },
-    Violation("a message inside another", 1002) {
+    FrameOffence("unmasked", 1002) { $0.send(.text, "{}".utf8, isMasked: false) },
+    FrameOffence("reserved bit 1", 1002) { $0.send(.text, "{}".utf8, reserved: 4) },
+    FrameOffence("reserved bit 3", 1002) { $0.send(.text, "{}".utf8, reserved: 1) },
+    FrameOffence("opcode 3", 1002) {
+      $0.connection.send(ClientFrameEncoder().encode(rawOpcode: 3, payload: "{}".utf8))
+    },
+    FrameOffence("opcode 11", 1002) {
+      $0.connection.send(ClientFrameEncoder().encode(rawOpcode: 11, payload: "".utf8))
+    },
+    FrameOffence("a ping in parts", 1002) { $0.send(.ping, "{}".utf8, isFinal: false) },
+    FrameOffence("a long ping", 1002) { $0.send(.ping, [UInt8](repeating: 0, count: 126)) },
+    FrameOffence("a continuation of nothing", 1002) { $0.send(.continuation, "{}".utf8) },
+    FrameOffence("a message inside another", 1002) {
       $0.send(.text, "{".utf8, isFinal: false)
       $0.send(.text, "{}".utf8)
     },
-    Violation("too long", 1009) { $0.send(.text, [UInt8](repeating: 0x20, count: 65_537)) },
-    Violation("too long in parts", 1009) {
+    FrameOffence("too long", 1009) { $0.send(.text, [UInt8](repeating: 0x20, count: 65_537)) },
+    FrameOffence("too long in parts", 1009) {
       $0.send(.text, [0x20], isFinal: false)
       for _ in 0..<3 { $0.send(.continuation, [UInt8](repeating: 0x20, count: 30_000), isFinal: false) }
     },
-    Violation("a length beyond all bounds", 1009) {
+    FrameOffence("a length beyond all bounds", 1009) {
       $0.connection.send(ByteBuffer(bytes: [0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4]))
     },
-    Violation("a length in more bytes than it needs", 1002) {
+    FrameOffence("a length in more bytes than it needs", 1002) {
       $0.connection.send(ByteBuffer(bytes: [0x81, 0xFE, 0, 2, 1, 2, 3, 4, 0x7A, 0x7F]))
     },
-    Violation("a negative length", 1002) {
+    FrameOffence("a negative length", 1002) {
       $0.connection.send(ByteBuffer(bytes: [0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4]))
     },
-    Violation("no UTF-8", 1007) { $0.send(.text, [0x22, 0xC3, 0x28, 0x22]) },
-    Violation("half of a surrogate pair", 1007) { $0.send(.text, [0x22, 0xED, 0xA0, 0x80, 0x22]) },
+    FrameOffence("no UTF-8", 1007) { $0.send(.text, [0x22, 0xC3, 0x28, 0x22]) },
+    FrameOffence("half of a surrogate pair", 1007) { $0.send(.text, [0x22, 0xED, 0xA0, 0x80, 0x22]) },
   ]
 
   @Test("what the RFC forbids closes the connection with the code that says why", arguments: offences)
-  func violations(violation: Violation) async throws {
+  func violations(violation: FrameOffence) async throws {
     try await withServer { server async throws in
       let client = try await FrameClient.open(server.port)
       violation.commit(client)

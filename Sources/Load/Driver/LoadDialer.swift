@@ -2,10 +2,7 @@ import NIOCore
 import NIOPosix
 
 /// Who drives a connection.
-protocol LoadClient: WebSocketReceiver {
-  /// The room that the connection is for. It may outlive its run by a moment, and what it brings in it must find all
-  /// this alive. The worker takes the circle apart when all connections are closed.
-  var room: LoadRoom { get }
+protocol DialedClient: WebSocketReceiver {
   /// Nil when there is no connection.
   var handler: WebSocketChannelHandler<Self>? { get set }
 }
@@ -25,43 +22,34 @@ final class LoadDialer {
     self.eventLoop = eventLoop
   }
 
-  /// Connects to a room and asks for the upgrade. What goes wrong before there is a channel, the receiver is told as
+  /// Connects to a room and asks for the upgrade. What goes wrong before there is a channel, the client is told as
   /// `webSocketFailed`.
-  func connect<Client: LoadClient>(
+  func connect<Client: DialedClient>(
     _ client: Client, to room: String, connected: @escaping (any Channel) -> Void
-  ) {
-    connect(client, to: room, attach: { client, handler in client.handler = handler }, connected: connected)
-  }
-
-  func connect<Receiver: WebSocketReceiver>(
-    _ receiver: Receiver, to room: String,
-    attach: @escaping (Receiver, WebSocketChannelHandler<Receiver>) -> Void,
-    connected: @escaping (any Channel) -> Void
   ) {
     var path = target.path + room
     if dialect == .deltas { path += "?v=2" }
     let request = UpgradeExchange.request(host: target.host, port: target.port, path: path)
-    let bound = NIOLoopBound((receiver: receiver, attach: attach), eventLoop: eventLoop)
+    let bound = NIOLoopBound(client, eventLoop: eventLoop)
     var bootstrap = ClientBootstrap(group: eventLoop)
       .connectTimeout(.seconds(10))
       .channelOption(.socketOption(.tcp_nodelay), value: 1)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          let (receiver, attach) = bound.value
-          let handler = WebSocketChannelHandler(request: request, maxMessageBytes: 16 << 20, receiver: receiver)
-          attach(receiver, handler)
+          let handler = WebSocketChannelHandler(request: request, maxMessageBytes: 16 << 20, receiver: bound.value)
+          bound.value.handler = handler
           try channel.pipeline.syncOperations.addHandler(handler)
         }
       }
     do {
       if let source = try nextSource() { bootstrap = bootstrap.bind(to: source) }
     } catch {
-      return receiver.webSocketFailed(error)
+      return client.webSocketFailed(error)
     }
     bootstrap.connect(to: address).assumeIsolated().whenComplete { result in
       switch result {
       case .success(let channel): connected(channel)
-      case .failure(let error): receiver.webSocketFailed(error)
+      case .failure(let error): client.webSocketFailed(error)
       }
     }
   }

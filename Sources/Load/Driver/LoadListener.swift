@@ -9,28 +9,16 @@ final class LoadListener: LoadClient {
   }
 
   let room: LoadRoom
-  private let worker: LoadWorker
+  let worker: LoadWorker
   var handler: WebSocketChannelHandler<LoadListener>?
 
   private var phase = Phase.connecting
-  /// How many broadcasts of each participant of the room have come here.
-  private var seen: [Int]
-  private(set) var received = 0
+  var broadcasts: BroadcastCount
 
   init(room: LoadRoom, worker: LoadWorker) {
     self.room = room
     self.worker = worker
-    seen = Array(repeating: 0, count: worker.scenario.participantsPerRoom)
-  }
-
-  private func quantityUpdated(by sender: Int?, size: Int) {
-    guard let sender, sender < seen.count else { return fail("a broadcast names a participant who is not in the room") }
-    let now = NIODeadline.now().uptimeNanoseconds
-    let began = room.participants[sender].times.beginning(of: seen[sender])
-    seen[sender] += 1
-    received += 1
-    guard let began else { return fail("a broadcast belongs to no operation, or came far too late") }
-    worker.delivered(size: size, isOwn: false, began: began, now: now)
+    broadcasts = BroadcastCount(participants: worker.scenario.participantsPerRoom)
   }
 
   // MARK: WebSocketReceiver
@@ -43,7 +31,7 @@ final class LoadListener: LoadClient {
       guard let reply = Reply(scanning: bytes) else { return fail("a message has no type") }
       switch reply.kind {
       case .quantityUpdated:
-        quantityUpdated(by: room.names.index(of: reply.participantID), size: bytes.count)
+        _ = broadcastCame(from: room.names.index(of: reply.participantID), own: nil, size: bytes.count)
       case .sync:
         // The room was filled before the listener came: the server begins with the whole of it.
         guard phase == .connecting else { return fail("a sync took the place of broadcasts") }
@@ -55,18 +43,7 @@ final class LoadListener: LoadClient {
     }
   }
 
-  func webSocketFailed(_ error: any Error) {
-    handler = nil
-    fail("\(error)")
-  }
-
-  func webSocketClosed(_ closure: WebSocketClosure) {
-    handler = nil
-    if !worker.isClosing { fail("the server closed a connection: \(closure)") }
-  }
-
-  /// A listener that met an error takes no further part.
-  private func fail(_ text: @autoclosure () -> String) {
+  func fail(_ text: @autoclosure () -> String) {
     phase = .failed
     worker.failed(text())
   }

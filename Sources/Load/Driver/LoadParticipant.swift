@@ -11,19 +11,15 @@ final class LoadParticipant: LoadClient {
   }
 
   let index: Int
-  // Connections may outlive the run that they belong to by a moment, and what they bring in it must find all this alive.
-  // The worker takes the circle apart when all of them are closed.
   let room: LoadRoom
-  private let worker: LoadWorker
-  /// Nil when there is no connection.
+  let worker: LoadWorker
   var handler: WebSocketChannelHandler<LoadParticipant>?
 
   private var phase = Phase.connecting
   private var operation: OperationMessage?
   private(set) var times: OperationTimes
-  /// How many broadcasts of each participant of the room, oneself included, have come here.
-  private var seen: [Int]
-  private(set) var received = 0
+  /// Its own among them.
+  var broadcasts: BroadcastCount
   private(set) var acknowledged = 0
   /// When operations were due that could not begin yet. Only an open loop has any.
   private var overdue = CircularBuffer<UInt64>()
@@ -33,11 +29,11 @@ final class LoadParticipant: LoadClient {
     self.room = room
     self.worker = worker
     times = OperationTimes(inFlight: worker.scenario.operationsInFlight)
-    seen = Array(repeating: 0, count: worker.scenario.participantsPerRoom)
+    broadcasts = BroadcastCount(participants: worker.scenario.participantsPerRoom)
   }
 
   var id: String { room.names.id(index) }
-  private var inFlight: Int { times.count - seen[index] }
+  private var inFlight: Int { times.count - broadcasts.of(index) }
 
   func send(_ text: String) {
     handler?.send(ClientFrameEncoder().encode(.text, payload: text.utf8))
@@ -75,14 +71,8 @@ final class LoadParticipant: LoadClient {
   }
 
   private func quantityUpdated(by sender: Int?, size: Int) {
-    guard let sender, sender < seen.count else { return fail("a broadcast names a participant who is not in the room") }
-    let now = NIODeadline.now().uptimeNanoseconds
-    let began = room.participants[sender].times.beginning(of: seen[sender])
-    seen[sender] += 1
-    received += 1
-    guard let began else { return fail("a broadcast belongs to no operation, or came far too late") }
-    worker.delivered(size: size, isOwn: sender == index, began: began, now: now)
-    if sender == index { ownOperationDone(at: now) }
+    guard let now = broadcastCame(from: sender, own: index, size: size), sender == index else { return }
+    ownOperationDone(at: now)
   }
 
   // MARK: WebSocketReceiver
@@ -117,18 +107,7 @@ final class LoadParticipant: LoadClient {
     }
   }
 
-  func webSocketFailed(_ error: any Error) {
-    handler = nil
-    fail("\(error)")
-  }
-
-  func webSocketClosed(_ closure: WebSocketClosure) {
-    handler = nil
-    if !worker.isClosing { fail("the server closed a connection: \(closure)") }
-  }
-
-  /// A participant that met an error takes no further part: what follows could not be told from it.
-  private func fail(_ text: @autoclosure () -> String) {
+  func fail(_ text: @autoclosure () -> String) {
     phase = .failed
     worker.failed(text())
   }

@@ -33,15 +33,7 @@ package struct LoadRunner: Sendable {
   package func run() async throws -> LoadReport {
     if let complaint = scenario.complaint { throw LoadFailure.scenario(complaint) }
     let before = try target.usage()
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: scenario.eventLoops)
-    do {
-      let report = try await run(on: group, before: before)
-      try await group.shutdownGracefully()
-      return report
-    } catch {
-      try? await group.shutdownGracefully()
-      throw error
-    }
+    return try await withEventLoops(scenario.eventLoops) { group in try await run(on: group, before: before) }
   }
 
   private func run(on group: MultiThreadedEventLoopGroup, before: ProcFile.Usage?) async throws -> LoadReport {
@@ -160,7 +152,22 @@ package struct LoadRunner: Sendable {
     let now = NIODeadline.now().uptimeNanoseconds
     if time > now { try await Task.sleep(nanoseconds: time - now) }
   }
+}
 
+/// Loops for one run, which end with it.
+func withEventLoops<Report>(
+  _ count: Int, _ body: (MultiThreadedEventLoopGroup) async throws -> Report
+) async throws -> Report {
+  let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
+  do {
+    let report = try await body(group)
+    try await group.shutdownGracefully()
+    return report
+  } catch {
+    // What went wrong first is what counts.
+    try? await group.shutdownGracefully()
+    throw error
+  }
 }
 
 extension LoadTarget {

@@ -1,6 +1,5 @@
 import Histogram
 import NIOCore
-import NIOPosix
 
 /// The measured time, in nanoseconds of the machine's uptime.
 struct LoadWindow: Sendable {
@@ -190,7 +189,7 @@ final class LoadWorker {
     rooms.reduce(0) { sum, room in
       let sent = room.participants.reduce(0) { $0 + $1.times.count }
       let received =
-        room.participants.reduce(0) { $0 + $1.received } + room.listeners.reduce(0) { $0 + $1.received }
+        room.participants.reduce(0) { $0 + $1.broadcasts.total } + room.listeners.reduce(0) { $0 + $1.broadcasts.total }
       let acknowledged = room.participants.reduce(0) { $0 + $1.acknowledged }
       let acksMissing = scenario.dialect == .deltas ? sent - acknowledged : 0
       return sum + sent * (room.participants.count + room.listeners.count) - received + acksMissing

@@ -17,15 +17,7 @@ package struct VisitRunner: Sendable {
   /// - Throws: `LoadFailure` if the run could not begin. What goes wrong in a run that began is in the report.
   package func run() async throws -> VisitReport {
     if let complaint = scenario.complaint { throw LoadFailure.scenario(complaint) }
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    do {
-      let report = try await run(on: group.next())
-      try await group.shutdownGracefully()
-      return report
-    } catch {
-      try? await group.shutdownGracefully()
-      throw error
-    }
+    return try await withEventLoops(1) { group in try await run(on: group.next()) }
   }
 
   private func run(on eventLoop: any EventLoop) async throws -> VisitReport {
@@ -119,9 +111,7 @@ private final class VisitWorker {
   private func begin(_ number: Int, due: UInt64) {
     open += 1
     let visitor = Visitor(worker: self, due: due)
-    dialer.connect(
-      visitor, to: scenario.room(ofVisit: number), attach: { visitor, handler in visitor.handler = handler },
-      connected: { _ in })
+    dialer.connect(visitor, to: scenario.room(ofVisit: number)) { _ in }
   }
 
   func synced(_ visitor: Visitor, upgraded: UInt64, size: Int) {
@@ -141,7 +131,7 @@ private final class VisitWorker {
   }
 }
 
-private final class Visitor: WebSocketReceiver {
+private final class Visitor: DialedClient {
   private enum Phase {
     case connecting
     case waiting(upgraded: UInt64)

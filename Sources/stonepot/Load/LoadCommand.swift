@@ -13,7 +13,6 @@ struct LoadCommand: AsyncParsableCommand {
       Exit codes: 0 all went well; 1 the run had errors, see the report; 2 the run could not begin.
       """,
     subcommands: [ClosedLoopCommand.self, OpenLoopCommand.self, IdleCommand.self, VisitsCommand.self])
-
 }
 
 struct ClosedLoopCommand: AsyncParsableCommand {

@@ -5,24 +5,12 @@ import Testing
 /// RFC 6455 against clients that mean harm; what `FrameTests` has is not repeated.
 @Suite("Hostile frames", .hostileServer, .timeLimit(.minutes(5)))
 struct HostileFrameTests {
-  struct Offence: CustomTestStringConvertible, Sendable {
-    let testDescription: String
-    let code: UInt16
-    let commit: @Sendable (FrameClient) -> Void
-
-    init(_ name: String, _ code: UInt16, _ commit: @escaping @Sendable (FrameClient) -> Void) {
-      testDescription = name
-      self.code = code
-      self.commit = commit
-    }
+  private static func raw(_ name: String, _ code: UInt16, _ bytes: [UInt8]) -> FrameOffence {
+    FrameOffence(name, code) { $0.connection.send(ByteBuffer(bytes: bytes)) }
   }
 
-  private static func raw(_ name: String, _ code: UInt16, _ bytes: [UInt8]) -> Offence {
-    Offence(name, code) { $0.connection.send(ByteBuffer(bytes: bytes)) }
-  }
-
-  private static func text(_ name: String, _ payload: [UInt8]) -> Offence {
-    Offence(name, 1007) { $0.send(.text, payload) }
+  private static func text(_ name: String, _ payload: [UInt8]) -> FrameOffence {
+    FrameOffence(name, 1007) { $0.send(.text, payload) }
   }
 
   /// A join whose name has these bytes in it.
@@ -30,45 +18,47 @@ struct HostileFrameTests {
     Array(#"{"type":"join","participantId":"asha","participantName":""#.utf8) + bytes + Array(#""}"#.utf8)
   }
 
-  static let offences: [Offence] =
+  static let offences: [FrameOffence] =
     [
-      Offence("reserved bit 2", 1002) { $0.send(.text, "{}".utf8, reserved: 2) },
-      Offence("all reserved bits", 1002) { $0.send(.text, "{}".utf8, reserved: 7) },
-      Offence("a compressed message that was not agreed on", 1002) { $0.send(.text, [0xAA, 0x56, 0x05], reserved: 4) },
-      Offence("a reserved bit in a ping", 1002) { $0.send(.ping, "".utf8, reserved: 4) },
-      Offence("a reserved bit in a continuation", 1002) {
+      FrameOffence("reserved bit 2", 1002) { $0.send(.text, "{}".utf8, reserved: 2) },
+      FrameOffence("all reserved bits", 1002) { $0.send(.text, "{}".utf8, reserved: 7) },
+      FrameOffence("a compressed message that was not agreed on", 1002) {
+        $0.send(.text, [0xAA, 0x56, 0x05], reserved: 4)
+      },
+      FrameOffence("a reserved bit in a ping", 1002) { $0.send(.ping, "".utf8, reserved: 4) },
+      FrameOffence("a reserved bit in a continuation", 1002) {
         $0.send(.text, "{".utf8, isFinal: false)
         $0.send(.continuation, "}".utf8, reserved: 1)
       },
-      Offence("an unmasked ping", 1002) { $0.send(.ping, "".utf8, isMasked: false) },
-      Offence("an unmasked close", 1002) { $0.send(.close, [0x03, 0xE8], isMasked: false) },
-      Offence("an unmasked continuation", 1002) {
+      FrameOffence("an unmasked ping", 1002) { $0.send(.ping, "".utf8, isMasked: false) },
+      FrameOffence("an unmasked close", 1002) { $0.send(.close, [0x03, 0xE8], isMasked: false) },
+      FrameOffence("an unmasked continuation", 1002) {
         $0.send(.text, "{".utf8, isFinal: false)
         $0.send(.continuation, "}".utf8, isMasked: false)
       },
-      Offence("an empty unmasked message", 1002) { $0.send(.text, "".utf8, isMasked: false) },
-      Offence("a pong in parts", 1002) { $0.send(.pong, "".utf8, isFinal: false) },
-      Offence("a close in parts", 1002) { $0.send(.close, [0x03], isFinal: false) },
-      Offence("a long pong", 1002) { $0.send(.pong, [UInt8](repeating: 0, count: 126)) },
-      Offence("a long close", 1002) { $0.send(.close, [UInt8](repeating: 0, count: 126)) },
-      Offence("a binary message inside a text", 1002) {
+      FrameOffence("an empty unmasked message", 1002) { $0.send(.text, "".utf8, isMasked: false) },
+      FrameOffence("a pong in parts", 1002) { $0.send(.pong, "".utf8, isFinal: false) },
+      FrameOffence("a close in parts", 1002) { $0.send(.close, [0x03], isFinal: false) },
+      FrameOffence("a long pong", 1002) { $0.send(.pong, [UInt8](repeating: 0, count: 126)) },
+      FrameOffence("a long close", 1002) { $0.send(.close, [UInt8](repeating: 0, count: 126)) },
+      FrameOffence("a binary message inside a text", 1002) {
         $0.send(.text, "{".utf8, isFinal: false)
         $0.send(.binary, "}".utf8)
       },
-      Offence("a text inside a binary message", 1002) {
+      FrameOffence("a text inside a binary message", 1002) {
         $0.send(.binary, "{".utf8, isFinal: false)
         $0.send(.text, "}".utf8, isFinal: false)
       },
-      Offence("a continuation behind a whole message", 1002) {
+      FrameOffence("a continuation behind a whole message", 1002) {
         $0.send(.text, "{}".utf8)
         $0.send(.continuation, "{}".utf8)
       },
-      Offence("a continuation behind a message's end", 1002) {
+      FrameOffence("a continuation behind a message's end", 1002) {
         $0.send(.text, "{".utf8, isFinal: false)
         $0.send(.continuation, "}".utf8)
         $0.send(.continuation, "".utf8)
       },
-      Offence("another text behind empty parts", 1002) {
+      FrameOffence("another text behind empty parts", 1002) {
         $0.send(.text, "".utf8, isFinal: false)
         for _ in 0..<100 { $0.send(.continuation, "".utf8, isFinal: false) }
         $0.send(.text, "{}".utf8)
@@ -83,26 +73,26 @@ struct HostileFrameTests {
         "2^63 - 1 bytes, announced in a continuation", 1009,
         [0x01, 0x80, 1, 2, 3, 4, 0x80, 0xFF, 0x7F]
           + [UInt8](repeating: 0xFF, count: 7) + [1, 2, 3, 4]),
-      Offence("10 MB", 1009) { $0.sendUnchanged(ByteBuffer(repeating: 0x20, count: 10_000_000)) },
-      Offence("10 MB in parts of 10 kB", 1009) {
+      FrameOffence("10 MB", 1009) { $0.sendUnchanged(ByteBuffer(repeating: 0x20, count: 10_000_000)) },
+      FrameOffence("10 MB in parts of 10 kB", 1009) {
         $0.send(.text, [0x20], isFinal: false)
         let part = [UInt8](repeating: 0x20, count: 10_000)
         for _ in 0..<1000 { $0.send(.continuation, part, isFinal: false) }
       },
-      Offence("one byte more than the limit, in two parts", 1009) {
+      FrameOffence("one byte more than the limit, in two parts", 1009) {
         $0.send(.text, [UInt8](repeating: 0x20, count: 65_536), isFinal: false)
         $0.send(.continuation, [0x20])
       },
-      Offence("20 000 empty parts", 1008) {
+      FrameOffence("20 000 empty parts", 1008) {
         $0.send(.text, "".utf8, isFinal: false)
         let part = ClientFrameEncoder.part
         for _ in 0..<20_000 { $0.connection.send(part) }
       },
-      Offence("text that is not UTF-8 in parts that are each not", 1007) {
+      FrameOffence("text that is not UTF-8 in parts that are each not", 1007) {
         $0.send(.text, [0x22, 0xC3], isFinal: false)
         $0.send(.continuation, [0x28, 0x22])
       },
-      Offence("text that ends inside a character", 1007) { $0.send(.text, named([0xF0, 0x9F, 0x8D])) },
+      FrameOffence("text that ends inside a character", 1007) { $0.send(.text, named([0xF0, 0x9F, 0x8D])) },
     ]
     + [
       ("an overlong slash", [0xC0, 0xAF]), ("an overlong NUL", [0xC0, 0x80]),
@@ -118,7 +108,7 @@ struct HostileFrameTests {
     ]
 
   @Test("what the RFC forbids ends the connection with the code that says why, and nothing else", arguments: offences)
-  func closes(offence: Offence) async throws {
+  func closes(offence: FrameOffence) async throws {
     try await HostileServer.visit { server async throws in
       let path = RoomClient.path + "offence-\(UInt64.random(in: .min ... .max))"
       let watcher = try await FrameClient.open(server.port, path + "?v=2")
