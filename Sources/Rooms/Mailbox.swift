@@ -77,9 +77,12 @@ final class Mailbox<Command: RoomCommand>: Sendable {
   /// Up to `limit` mails.
   func take(limit: Int) -> [Mail] {
     state.withLock { state in
-      let mails = Array(state.waiting.prefix(limit))
-      state.waiting.removeFirst(mails.count)
-      for bytes in mails.lazy.compactMap(\.boundedBytes) { state.count(-1, -bytes) }
+      var mails: [Mail] = []
+      mails.reserveCapacity(min(limit, state.waiting.count))
+      while mails.count < limit, let mail = state.waiting.popFirst() {
+        if let bytes = mail.boundedBytes { state.count(-1, -bytes) }
+        mails.append(mail)
+      }
       return mails
     }
   }
@@ -89,7 +92,9 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     if mails.isEmpty { return }
     state.withLock { state in
       state.waiting.insert(contentsOf: mails, at: 0)
-      for bytes in mails.lazy.compactMap(\.boundedBytes) { state.count(1, bytes) }
+      for mail in mails {
+        if let bytes = mail.boundedBytes { state.count(1, bytes) }
+      }
     }
   }
 
