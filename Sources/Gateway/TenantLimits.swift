@@ -37,7 +37,9 @@ final class TenantLimits: Sendable {
   private let messagesPerSecond: Int?
   private let entries = Mutex<[String: Entry]>([:])
 
-  init(settings: GatewaySettings) {
+  /// Nil: there is nothing to count.
+  init?(settings: GatewaySettings) {
+    if settings.connectionsPerTenant == nil, settings.messagesPerTenant == nil { return nil }
     maxConnections = settings.connectionsPerTenant
     messagesPerSecond = settings.messagesPerTenant
   }

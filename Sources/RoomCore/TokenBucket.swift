@@ -1,11 +1,14 @@
 /// A rate limit: `burst` at once, refilled steadily.
 ///
-/// Pure arithmetic on a clock's nanoseconds. When the clock goes back, refilling goes on from there.
+/// Pure arithmetic on a clock's nanoseconds. When the clock is set back, refilling goes on from there.
 public struct TokenBucket: Sendable, Equatable {
   private let burst: Double
   private let perNanosecond: Double
   private var tokens: Double
   private var refilledAt: UInt64
+  /// Threads that share a bucket read the clock before it is their turn. By so much a time may be late without that the
+  /// clock was set back; going back for it would fill the bucket twice for the same time.
+  private static let overtaking: UInt64 = 5_000_000_000
 
   /// - Parameter perSecond: 0 takes the limit away.
   public init(burst: Int, perSecond: Double, now: UInt64) {
@@ -34,7 +37,11 @@ public struct TokenBucket: Sendable, Equatable {
   }
 
   private mutating func refill(now: UInt64) {
-    if now > refilledAt { tokens = min(burst, tokens + Double(now - refilledAt) * perNanosecond) }
+    if now > refilledAt {
+      tokens = min(burst, tokens + Double(now - refilledAt) * perNanosecond)
+    } else if refilledAt - now <= Self.overtaking {
+      return
+    }
     refilledAt = now
   }
 }

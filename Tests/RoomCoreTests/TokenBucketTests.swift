@@ -36,6 +36,18 @@ struct TokenBucketTests {
     #expect(tap.take(at: Self.second) == 1)
   }
 
+  @Test("Two threads that read the clock in turns do not fill a bucket twice")
+  func threads() {
+    let tap = Tap(TokenBucket(burst: 1, perSecond: 1, now: Self.second))
+    #expect(tap.take(at: Self.second) == 1)
+    let early = 2 * Self.second - Self.second / 4
+    for _ in 0..<10 {
+      #expect(tap.take(at: early - Self.second / 2) == 0)
+      #expect(tap.take(at: early) == 0)
+    }
+    #expect(tap.take(2, at: 2 * Self.second) == 1)
+  }
+
   @Test("What is given back can be taken, and is no more than a burst")
   func giveBack() {
     let tap = Tap(TokenBucket(burst: 1, perSecond: 0.001, now: 0))

@@ -261,7 +261,7 @@ struct UpgradeAdmission: Sendable {
         Problem(status: 503, RefusalNotice.crowded),
         headers: [("retry-after", "5")])
     }
-    if let tenant = identity?.tenant, !hub.tenants.hasPlace(for: tenant) {
+    if let tenant = identity?.tenant, let tenants = hub.tenants, !tenants.hasPlace(for: tenant) {
       hub.metrics.refusedTenantConnections.increment()
       return UpgradeRefusal(
         Problem(status: 429, RefusalNotice.tenantFull),

@@ -81,7 +81,8 @@ final class RoomSession: WebSocketApplication {
 
   /// - Returns: false if the tenant has as many connections as it may have.
   private func enter(_ tenant: String) -> Bool {
-    account = account ?? hub.tenants.enter(tenant, now: .now())
+    guard let tenants = hub.tenants else { return true }
+    account = account ?? tenants.enter(tenant, now: .now())
     if account == nil { hub.metrics.refusedTenantConnections.increment() }
     return account != nil
   }
@@ -131,7 +132,7 @@ final class RoomSession: WebSocketApplication {
     send(.close(number))
     if let audience { hub.leave(room, audience, loopAt: loopIndex) }
     audience = nil
-    if let account { hub.tenants.leave(account) }
+    if let account { hub.tenants?.leave(account) }
     account = nil
     hub.metrics.sessions.decrement()
   }

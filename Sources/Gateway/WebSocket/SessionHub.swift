@@ -12,7 +12,8 @@ final class SessionHub: Sendable {
   let settings: GatewaySettings
   let time: any TimeSource
   let metrics: GatewayMetrics
-  let tenants: TenantLimits
+  /// Nil: tenants have no limits.
+  let tenants: TenantLimits?
   let history: String
   /// Told apart from those of every other gateway and every other life of this one.
   let operationPrefix: String
