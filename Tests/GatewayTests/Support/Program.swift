@@ -14,12 +14,14 @@ struct Program: Sendable {
 
   /// The program reads nothing, inherits no open file, and takes all signals, whatever the test's threads do.
   ///
-  /// - Parameter environment: all that the program gets beside `PATH` and what it needs to find its libraries.
+  /// - Parameter environment: all that the program gets beside `PATH`, what it needs to find its libraries, and options of sanitizers.
   init(
     _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: String? = nil
   ) throws {
     var all = environment
-    for name in ["PATH", "LD_LIBRARY_PATH"] { all[name] = ProcessInfo.processInfo.environment[name] }
+    for name in ["PATH", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_OPTIONS"] {
+      all[name] = ProcessInfo.processInfo.environment[name]
+    }
 
     let (outPipe, errorPipe) = (Pipe(), Pipe())
     var files = posix_spawn_file_actions_t()
