@@ -134,7 +134,9 @@ struct StrangerTests {
       registry.relieveMemory()
       // Those that are asked to leave do so beside each other.
       await house.until { !registry.warmRooms.contains { $0.id.name == "room-0" } }
-      #expect(registry.warmRooms.contains { $0.id.name == "room-9" })
+      #expect(registry.warmCount <= 9)
+      let left = Set(registry.warmRooms.map(\.id.name))
+      #expect(!left.contains("room-0") && left.contains("room-9"))
       // What they had is there when they are asked for.
       #expect(await registry.read(room("room-0")) == .state(Array("1 total=1 trace=1 members= online=".utf8)))
     }
