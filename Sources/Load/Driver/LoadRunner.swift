@@ -44,6 +44,7 @@ package struct LoadRunner: Sendable {
       try await onAll(workers) { $0.closeAll() }
       return report
     } catch {
+      // What went wrong first is what counts.
       try? await onAll(workers) { $0.closeAll() }
       throw error
     }

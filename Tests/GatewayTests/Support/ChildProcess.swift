@@ -27,7 +27,8 @@ final class ChildProcess: Sendable {
       .appendingPathComponent("stonepot").path
   }
 
-  /// - Parameter environment: all that the program gets beside `PATH`, what it needs to find its libraries, and options of sanitizers.
+  /// - Parameter environment: all that the program gets beside `PATH`, what it needs to find its libraries, and
+  ///   options of sanitizers.
   init(
     _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: String? = nil
   ) throws {

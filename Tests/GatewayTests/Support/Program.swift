@@ -14,7 +14,8 @@ struct Program: Sendable {
 
   /// The program reads nothing, inherits no open file, and takes all signals, whatever the test's threads do.
   ///
-  /// - Parameter environment: all that the program gets beside `PATH`, what it needs to find its libraries, and options of sanitizers.
+  /// - Parameter environment: all that the program gets beside `PATH`, what it needs to find its libraries, and
+  ///   options of sanitizers.
   init(
     _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: String? = nil
   ) throws {
