@@ -143,6 +143,7 @@ let package = Package(
       name: "RoomsTests",
       dependencies: [
         "Rooms", "Wire", "Store", "StoreTesting", "TestSupport", "RoomCore", "JSONText", "Ordering", logging,
+        .product(name: "InMemoryLogging", package: "swift-log"),
       ],
       swiftSettings: settings),
     .testTarget(

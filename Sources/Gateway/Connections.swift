@@ -27,17 +27,19 @@ final class Connections: Sendable {
   func admit(_ channel: any Channel) -> Bool {
     let address = channel.remoteAddress?.household ?? ""
     let id = ObjectIdentifier(channel)
-    let isAdmitted = state.withLock { state in
+    let refusal: Refusals.Reason? = state.withLock { state in
+      if state.isEnding { return .stopping }
+      if state.open.count >= settings.maxConnections { return .gateway }
       let fromAddress = state.byAddress[address, default: 0]
-      guard !state.isEnding, state.open.count < settings.maxConnections,
-        fromAddress < settings.connectionsPerAddress ?? .max
-      else { return false }
+      if let limit = settings.connectionsPerAddress {
+        guard fromAddress < limit else { return .address }
+        state.byAddress[address] = fromAddress + 1
+      }
       state.open[id] = channel
-      if settings.connectionsPerAddress != nil { state.byAddress[address] = fromAddress + 1 }
-      return true
+      return nil
     }
-    guard isAdmitted else {
-      metrics.refusedConnections.increment()
+    if let refusal {
+      metrics.refusedConnections.increment(refusal)
       return false
     }
     metrics.connections.increment()

@@ -43,7 +43,7 @@ package struct GatewaySettings: Sendable {
   package var firstRequestWithin: Duration = .seconds(10)
   /// How long an HTTP connection may lie idle, how long a request may take from its head to its end, and how long a
   /// piece of an answer may wait for the client. Over HTTP/2 one request and its answer have this time together.
-  package var idleHTTP: Duration = .seconds(60)
+  package var idleHTTP: Duration = .seconds(50)
   /// Origins that may open a WebSocket; empty: any. Requests without an `Origin` do not come from a browser.
   package var allowedOrigins: Set<String> = []
   /// Serves a plain echo beside the rooms, for conformance suites.

@@ -11,6 +11,7 @@ extension RoomRegistry {
     await withTaskGroup { group in
       group.addTask {
         await self.every(self.settings.housekeepingInterval, on: clock) {
+          self.watchClock()
           await self.wakeDueRooms()
           self.letIdleRoomsGo()
           self.watchMemory()
@@ -61,6 +62,17 @@ extension RoomRegistry {
       let isBeforeItsTime = used > now.advanced(by: idle)
       if used.advanced(by: idle) <= now || isBeforeItsTime { _ = room.mailbox.offer(.passivate, now: now) }
     }
+  }
+
+  /// Says so if the time of day is earlier than it was at the last look. Rooms stay at the time of their last event until
+  /// the clock has caught up.
+  func watchClock() {
+    let now = time.now()
+    let last = Timestamp(millis: lookedAt.exchange(now.millis, ordering: .relaxed))
+    guard now < last else { return }
+    logger.warning(
+      "the clock was set back; a room's time stands still until the clock has caught up with it",
+      metadata: ["by": "\(last.millis - now.millis) ms"])
   }
 
   private func watchMemory() {

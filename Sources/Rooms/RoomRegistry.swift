@@ -42,6 +42,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   private let creations: CreationLimits
   /// When rooms were last asked to leave for want of memory, in milliseconds.
   let relievedAt = Atomic<Int64>(.min)
+  /// What the clock said at the last look, in milliseconds.
+  let lookedAt = Atomic<Int64>(.min)
   private let warmGauge = Gauge(label: "stonepot_rooms_warm")
 
   /// - Parameter context: what the tenant says now; asked at each decision.

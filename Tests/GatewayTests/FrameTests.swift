@@ -158,7 +158,8 @@ struct FrameTests {
   func silence() async throws {
     try await withServer {
       $0.gateway.pingAfter = .milliseconds(10)
-      $0.gateway.pongWithin = .milliseconds(10)
+      // As long as a client that answers may take on a machine that does much else.
+      $0.gateway.pongWithin = .seconds(4)
     } _: { server async throws in
       let silent = try await FrameClient.open(server.port)
       let alive = try await FrameClient.open(server.port)

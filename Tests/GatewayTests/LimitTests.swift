@@ -61,11 +61,14 @@ struct LimitTests {
       let client = try await RoomClient.joined(server.port, as: "asha")
       let second = try await RawConnection.open(server.port)
       #expect(try await second.get("/healthz").status == 200)
+      let refused = TestServer.metric(#"stonepot_connections_refused_total{reason="address"}"#)
       for _ in 0..<5 {
         let third = try await RawConnection.open(server.port)
         third.send(HTTPText.request("GET /healthz HTTP/1.1"))
         #expect(try await third.rest() == "")
       }
+      // The process's: other tests may add to it.
+      #expect(TestServer.metric(#"stonepot_connections_refused_total{reason="address"}"#) >= refused + 5)
       #expect(try await client.soFar(as: "asha") == [])
       await second.close()
       try await eventually("a place") {
@@ -78,15 +81,27 @@ struct LimitTests {
     }
   }
 
+  @Test("whoever is dead, or too slow to be served, is gone within a minute")
+  func deadlines() {
+    let settings = GatewaySettings()
+    // Looks and timers come up to some seconds late.
+    let limit = Duration.seconds(55)
+    #expect(settings.pingAfter + settings.pongWithin <= limit)
+    #expect(settings.lagLimit <= limit && settings.idleHTTP <= limit)
+    #expect(settings.firstRequestWithin <= limit && settings.closeWithin <= limit)
+  }
+
   @Test("the gateway holds so many connections at all")
   func connections() async throws {
     try await withServer {
       $0.gateway.maxConnections = 1
     } _: { server async throws in
       let client = try await RoomClient.joined(server.port, as: "asha")
+      let refused = TestServer.metric(#"stonepot_connections_refused_total{reason="gateway"}"#)
       let second = try await RawConnection.open(server.port)
       second.send(HTTPText.request("GET /healthz HTTP/1.1"))
       #expect(try await second.rest() == "")
+      #expect(TestServer.metric(#"stonepot_connections_refused_total{reason="gateway"}"#) > refused)
       #expect(try await client.soFar(as: "asha") == [])
     }
   }
@@ -138,6 +153,7 @@ extension LimitTests {
       let meera = try await RoomClient.open(server.port)
       meera.join(as: "meera", opId: "join")
       #expect(try await meera.next("error")["data"]["code"] == "limit_exceeded")
+      #expect(TestServer.metric("stonepot_tenant_connections_refused_total") > 0)
       let guest = try await RoomClient.open(server.port, RoomClient.path + "elsewhere")
       guest.send("join", as: "guest", data: #"{"circleId":"test","tenantId":"another"}"#)
       _ = try await guest.next("participant_joined")
@@ -174,6 +190,7 @@ extension LimitTests {
         let error = try await client.next("error")
         #expect(error["data"]["code"] == "rate_limited" && error["data"]["retryable"] == true)
       }
+      #expect(TestServer.metric("stonepot_tenant_messages_rate_limited_total") > 0)
       for number in 0..<5 { #expect(try await other.next("ack")["opId"] == .string("idli-\(number)")) }
     }
   }

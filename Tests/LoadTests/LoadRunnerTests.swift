@@ -4,17 +4,30 @@ import NIOCore
 import Synchronization
 import Testing
 
-@Suite("LoadRunner", .timeLimit(.minutes(2)))
+@Suite("LoadRunner", .timeLimit(.minutes(5)))
 struct LoadRunnerTests {
+  /// A run in which something was measured: a machine that does much else at the time may need more than a second.
   private func run(
     _ fault: TinyRooms.Fault = .none, _ change: (inout LoadScenario) throws -> Void = { _ in }
+  ) async throws -> LoadReport {
+    for seconds in [1.0, 4, 16] {
+      let report = try await run(fault, seconds: seconds, change)
+      if report.scenario.pacing == .idle || !report.errors.isEmpty || report.operations >= 3 { return report }
+    }
+    return try await run(fault, seconds: 60, change)
+  }
+
+  private func run(
+    _ fault: TinyRooms.Fault, seconds: Double, _ change: (inout LoadScenario) throws -> Void
   ) async throws -> LoadReport {
     let server = try await TinyRooms(fault).start()
     var scenario = LoadScenario(roomPrefix: "test")
     scenario.rooms = 3
     scenario.participantsPerRoom = 4
     scenario.warmupSeconds = 0
-    scenario.measuredSeconds = 1
+    scenario.measuredSeconds = seconds
+    // What is late here is not lost, unless the server loses it.
+    if case .losesDelivery = fault {} else { scenario.patienceSeconds = 30 }
     try change(&scenario)
     var target = LoadTarget(host: "127.0.0.1", port: server.port)
     target.processIDs = [ProcessInfo.processInfo.processIdentifier]
@@ -48,10 +61,9 @@ struct LoadRunnerTests {
   func openLoop() async throws {
     let report = try await run {
       $0.pacing = .openLoop(operationsPerSecond: 500)
-      $0.measuredSeconds = 1
     }
     #expect(report.errors == LoadErrors())
-    #expect((1...501).contains(report.ownEcho.count))
+    #expect((1...UInt64(500 * report.scenario.measuredSeconds + 1)).contains(report.ownEcho.count))
   }
 
   @Test("a participant has as many operations on their way as the scenario says, in both pacings", arguments: [1, 500])
@@ -61,7 +73,10 @@ struct LoadRunnerTests {
       $0.rooms = 1
       $0.participantsPerRoom = 1
       $0.operationsInFlight = 3
-      if rate > 1 { $0.pacing = .openLoop(operationsPerSecond: rate) }
+      if rate > 1 {
+        $0.pacing = .openLoop(operationsPerSecond: rate)
+        $0.patienceSeconds = 2
+      }
     }
     // At the end of an open loop one or two may be left that the server waits to answer.
     if rate == 1 { #expect(report.errors == LoadErrors()) }

@@ -14,7 +14,8 @@ struct GatewayMetrics: Sendable {
   /// HTTP clients that took too long to send a request or to take its answer.
   let slowClients = Counter(label: "stonepot_http_slow_clients_closed_total")
   let deadPeers = Counter(label: "stonepot_dead_peers_closed_total")
-  let refusedConnections = Counter(label: "stonepot_connections_refused_total")
+  /// As the gateway, or the address that they came from, has as many as it may have; or as the gateway is stopping.
+  let refusedConnections = Refusals(label: "stonepot_connections_refused_total")
   let failedHandshakes = Counter(label: "stonepot_tls_handshakes_failed_total")
   let reloads = Counter(label: "stonepot_tls_reloads_total")
   let failedReloads = Counter(label: "stonepot_tls_reloads_failed_total")
@@ -22,5 +23,27 @@ struct GatewayMetrics: Sendable {
   /// In seconds since 1970. There is none without a certificate: 0 would look like one that has ended.
   func certificateExpires(at seconds: Double) {
     Meter(label: "stonepot_tls_certificate_expiry_seconds").set(seconds)
+  }
+}
+
+/// Counts what a bound turned away, by the bound.
+struct Refusals: Sendable {
+  enum Reason: String, CaseIterable {
+    case gateway, address, stopping
+  }
+
+  private let gateway, address, stopping: Counter
+
+  init(label: String) {
+    func counter(_ reason: Reason) -> Counter { Counter(label: label, dimensions: [("reason", reason.rawValue)]) }
+    (gateway, address, stopping) = (counter(.gateway), counter(.address), counter(.stopping))
+  }
+
+  func increment(_ reason: Reason) {
+    switch reason {
+    case .gateway: gateway.increment()
+    case .address: address.increment()
+    case .stopping: stopping.increment()
+    }
   }
 }

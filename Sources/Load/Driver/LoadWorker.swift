@@ -15,8 +15,6 @@ struct LoadWindow: Sendable {
 final class LoadWorker {
   /// Enough to keep a server busy, and few enough for any listen queue.
   private static let maxConnecting = 32
-  /// How long a delivery may be missing, with no other coming in, before it is taken for lost.
-  private static let patience = TimeAmount.seconds(2)
   /// How long a server may take to work off what it owes, even if it does not stop delivering. An open loop that is
   /// faster than the server leaves any amount of it.
   private static let maxDrain = TimeAmount.seconds(30)
@@ -167,6 +165,7 @@ final class LoadWorker {
   /// Waits for what is on its way. What does not come is an error.
   func drain() -> EventLoopFuture<Void> {
     let drained = eventLoop.makePromise(of: Void.self)
+    let patience = TimeAmount.milliseconds(Int64(scenario.patienceSeconds * 1000))
     let start = NIODeadline.now()
     var lastProgress = start
     var lastMissing = missing
@@ -177,7 +176,7 @@ final class LoadWorker {
         lastProgress = .now()
       }
       let now = NIODeadline.now()
-      guard missing == 0 || lastProgress + Self.patience < now || start + Self.maxDrain < now else { return true }
+      guard missing == 0 || lastProgress + patience < now || start + Self.maxDrain < now else { return true }
       if missing > 0 { self.tally.errors.note("\(missing) broadcasts or acks never came") }
       drained.succeed()
       return false

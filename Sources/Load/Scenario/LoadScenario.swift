@@ -37,6 +37,8 @@ package struct LoadScenario: Codable, Sendable, Equatable {
   package var roomPrefix: String
   /// How long connecting, joining and filling the rooms may take in all.
   package var setupTimeoutSeconds = 60.0
+  /// How long a delivery may be missing at the end, with no other coming in, before it is taken for lost.
+  package var patienceSeconds = 2.0
 
   package init(roomPrefix: String) {
     self.roomPrefix = roomPrefix
@@ -53,6 +55,7 @@ package struct LoadScenario: Codable, Sendable, Equatable {
     if !(1...1000).contains(operationsInFlight) { return "in-flight must be 1 to 1000" }
     if !(0.1...3600).contains(measuredSeconds) { return "seconds must be 0.1 to 3600" }
     if !(0...3600).contains(warmupSeconds) { return "warmup must be 0 to 3600" }
+    if !(0...3600).contains(patienceSeconds) { return "patience must be 0 to 3600" }
     if !(1...64).contains(eventLoops) { return "loops must be 1 to 64" }
     if case .openLoop(let rate) = pacing, !(1...10_000_000).contains(rate) { return "rate must be 1 to 10000000" }
     return nil

@@ -70,6 +70,9 @@ struct ServeOptions: ParsableArguments {
   @Flag(help: "Add a plain WebSocket echo at /parties/echo/{room}, for conformance suites.")
   var devRooms = false
 
+  @Option(help: ArgumentHelp("Connections that the server holds at all (default: 50000).", valueName: "n"))
+  var maxConnections: Int?
+
   @Option(help: ArgumentHelp("Connections that one address may hold (default: 256).", valueName: "n|off"))
   var addressLimits: String?
 

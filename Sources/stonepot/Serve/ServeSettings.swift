@@ -68,6 +68,8 @@ struct ServeSettings {
     }
 
     gateway.servesEcho = try sources.flag("dev.rooms", options.devRooms)
+    gateway.maxConnections = try sources.int(
+      "max.connections", options.maxConnections, default: 50_000, in: 1...1_000_000)
     gateway.connectionsPerAddress = try Self.limit(
       sources.string("address.limits", options.addressLimits, default: "256"), "--address-limits")
     gateway.messagesPerSecond =

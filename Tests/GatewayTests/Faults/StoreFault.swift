@@ -85,12 +85,19 @@ final class FaultSite {
     try await ServingProcess(try run(["serve", "--listen", "127.0.0.1:0"]))
   }
 
+  private func trace(_ server: ServingProcess, _ calls: String, _ words: String) async throws {
+    // Its log would find no space on a full disk; it is written by a program that does not see that one.
+    tracer = try await Tracer.attach(
+      to: server.child.pid, calls, on: path + "-wal", words, log: directory.file("calls"))
+  }
+
+  /// Each fsync takes so long, and succeeds, until `end(.slowSync)`.
+  func delaySyncs(seconds: Int, for server: ServingProcess) async throws {
+    try await trace(server, "fdatasync,fsync", "delay_enter=\(seconds)s")
+  }
+
   func begin(_ fault: StoreFault, for server: ServingProcess) async throws {
-    func trace(_ calls: String, _ words: String) async throws {
-      // Its log would find no space on a full disk; it is written by a program that does not see that one.
-      tracer = try await Tracer.attach(
-        to: server.child.pid, calls, on: path + "-wal", words, log: directory.file("calls"))
-    }
+    func trace(_ calls: String, _ words: String) async throws { try await self.trace(server, calls, words) }
     switch fault {
     case .fullDisk: try #require(disk).fill()
     case .readOnly:

@@ -8,12 +8,22 @@ import Testing
 /// nothing unacknowledged shown, and a server that goes on when the fault has passed, without being started anew.
 @Suite("The program, when the disk fails it", .timeLimit(.minutes(5)))
 struct StoreFaultTests {
-  @Test("a fault passes, and everything is as if it had never been", arguments: StoreFault.allCases)
-  func passes(_ fault: StoreFault) async throws {
-    guard fault.isPossible else {
-      print("not shown, as nothing may be mounted or traced here: \(fault.rawValue)")
-      return
-    }
+  @Test("a lock passes, and everything is as if it had never been")
+  func lockPasses() async throws { try await passes(.lock) }
+
+  @Test(
+    "a fault of the disk passes, and everything is as if it had never been",
+    .enabled(if: SmallDisk.isPossible && Tracer.isPossible, "nothing may be mounted or traced here"),
+    arguments: StoreFault.allCases.filter { $0.needsDisk })
+  func diskPasses(_ fault: StoreFault) async throws { try await passes(fault) }
+
+  @Test(
+    "a fault of a system call passes, and everything is as if it had never been",
+    .enabled(if: Tracer.isPossible, "nothing may be traced here"),
+    arguments: StoreFault.allCases.filter { $0.needsTracer && !$0.needsDisk })
+  func callPasses(_ fault: StoreFault) async throws { try await passes(fault) }
+
+  private func passes(_ fault: StoreFault) async throws {
     // A server that waits for its store is in nobody's way.
     try await (fault.answersAtOnce ? withPrograms : withDirectory) { directory async throws in
       let site = try await FaultSite(in: directory, small: fault.needsDisk)
@@ -62,6 +72,30 @@ struct StoreFaultTests {
       }
       // Once.
       #expect(try await asha.ask("During", server.port) == .accepted(at: 4))
+      #expect(try await asha.ask("After", server.port) == .accepted(at: 5))
+      server.child.kill(SIGKILL)
+      #expect(await server.child.exit == .signal(SIGKILL))
+      try await checkAfterwards(site, &asha)
+    }
+  }
+
+  @Test(
+    "a disk that takes its time makes its clients wait, and nobody sees what is not saved yet",
+    .enabled(if: Tracer.isPossible, "nothing may be traced here"))
+  func slow() async throws {
+    try await withDirectory { directory async throws in
+      let site = try await FaultSite(in: directory, small: false)
+      let server = try await site.serve()
+      var asha = PersistentClient("asha", in: "room")
+      try await asha.join(server.port)
+      #expect(try await asha.ask("Before", server.port) == .accepted(at: 3))
+      let page = try await FrameClient.open(server.port)
+      #expect(try await page.nextMessage()?["seq"] == 3)
+      try await site.delaySyncs(seconds: 4, for: server)
+      try await asha.send("During", server.port)
+      #expect(try await Self.heard(by: page).allSatisfy { $0["type"] != "item_added" })
+      #expect(try await asha.answer(to: "During") == .accepted(at: 4))
+      try await site.end(.slowSync)
       #expect(try await asha.ask("After", server.port) == .accepted(at: 5))
       server.child.kill(SIGKILL)
       #expect(await server.child.exit == .signal(SIGKILL))

@@ -1,4 +1,5 @@
 import Foundation
+import InMemoryLogging
 import Logging
 import RoomCore
 import Rooms
@@ -16,6 +17,8 @@ final class House: Sendable {
   let store: GatedStore
   let listener: Listener
   let settings: RoomSettings
+  /// What all lives say.
+  let log = InMemoryLogHandler()
   private let file: TemporaryFile
   /// The last one is the present one.
   private let lives = Mutex<[Life]>([])
@@ -44,7 +47,7 @@ final class House: Sendable {
     let ownership = SlotOwnership(try await store.claim(claims, for: NodeID(UUID().uuidString)))
     let registry = RoomRegistry(
       store: store, voice: CounterVoice(), settings: settings, time: time, lanes: lanes, ownership: ownership,
-      logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+      logger: Logger(label: "test", factory: { [log] _ in log }),
       context: { Counter.Context() })
     lives.withLock { $0.append(Life(registry: registry, ownership: ownership)) }
   }
