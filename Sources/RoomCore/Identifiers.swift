@@ -115,6 +115,16 @@ public struct Slot: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var description: String { "\(number)" }
 }
 
+/// One life of a node process: a restart gets a new one.
+public struct NodeID: Hashable, Sendable, Comparable, CustomStringConvertible {
+  public let name: String
+
+  public init(_ name: String) { self.name = name }
+
+  public static func < (left: NodeID, right: NodeID) -> Bool { left.name < right.name }
+  public var description: String { name }
+}
+
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z without leap seconds.
 public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible {
   public let millis: Int64

@@ -128,15 +128,6 @@ public struct StoreIdentity: Sendable, Equatable {
   }
 }
 
-/// One life of a node process: a restart gets a new one.
-public struct NodeID: Hashable, Sendable, CustomStringConvertible {
-  public let name: String
-
-  public init(_ name: String) { self.name = name }
-
-  public var description: String { name }
-}
-
 public struct SlotClaim: Sendable, Equatable {
   public let slot: Slot
   /// The epoch at which the claimant last saw the slot.
