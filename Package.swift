@@ -62,12 +62,12 @@ let package = Package(
       name: "Rooms", dependencies: ["RoomCore", "JSONText", "Store", collections, logging, metrics],
       swiftSettings: settings),
     // Floor 4: the way to a room.
-    .target(name: "Link", dependencies: ["RoomCore", "Rooms"], swiftSettings: settings),
+    .target(name: "Link", dependencies: ["RoomCore", "Rooms", metrics, coreMetrics], swiftSettings: settings),
     // Floor 6: transport.
     .target(
       name: "Gateway",
       dependencies: [
-        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", logging, metrics, coreMetrics,
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", collections, logging, metrics, coreMetrics,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),

@@ -1,3 +1,4 @@
+internal import Link
 package import NIOCore
 import Rooms
 import Store
@@ -11,4 +12,14 @@ package final class EventLoopLane: RoomLane {
   package func checkIsolated() { loop.preconditionInEventLoop() }
 
   package func post(_ work: @escaping @Sendable () -> Void) { loop.execute(work) }
+}
+
+extension EventLoopLane: LinkScheduler {
+  package func run(after delay: Duration, _ body: @escaping @Sendable () -> Void) {
+    if delay == .zero {
+      loop.execute(body)
+    } else {
+      loop.scheduleTask(in: TimeAmount(delay), body)
+    }
+  }
 }

@@ -31,6 +31,9 @@ package struct GatewaySettings: Sendable {
   package var outboxBytes = 256 * 1024
   /// Changes that may wait for a resuming client until what it missed has been read; beyond, it gets the state instead.
   package var resumeBacklog = 1000
+  /// Operations of one client that may wait for their answers while its room changes owners; more are refused as
+  /// `overloaded`. As many as a room's mailbox takes at once.
+  package var unsettledOperations = 1024
   /// How long a client may take to catch up before it is cut.
   package var lagLimit: Duration = .seconds(30)
   /// How long a connection may be silent before it is pinged.

@@ -5,6 +5,16 @@ public import Rooms
 public protocol RoomLink<Command>: Sendable {
   associatedtype Command: RoomCommand
 
+  /// Whether a room may go on at another owner. If so, sessions keep what is not settled, and send it again when they
+  /// are told to open anew.
+  var movesRooms: Bool { get }
+
+  /// Opens a session in its room.
+  ///
+  /// - Returns: at which of the room's owners, in the order in which this link found them. Should the room have none now,
+  ///   or move on, the subscriber is told `.rehoming` with a higher number, and the session opens again.
+  func open(_ opening: SessionOpening, in room: RoomID, from subscriber: any RoomSubscriber) -> Int
+
   /// Hands a request to its room. The requests of one session arrive in the order in which they were sent; what the
   /// room has to say comes to the subscriber.
   func send(_ request: RoomRequest<Command>, to room: RoomID, from subscriber: any RoomSubscriber) -> Admission
@@ -22,6 +32,13 @@ public struct LocalLink<Voice: RoomVoice>: RoomLink {
   private let registry: RoomRegistry<Voice>
 
   public init(to registry: RoomRegistry<Voice>) { self.registry = registry }
+
+  public var movesRooms: Bool { false }
+
+  public func open(_ opening: SessionOpening, in room: RoomID, from subscriber: any RoomSubscriber) -> Int {
+    _ = registry.send(.open(opening), to: room, from: subscriber)
+    return 1
+  }
 
   public func send(
     _ request: RoomRequest<Voice.Logic.Command>, to room: RoomID, from subscriber: any RoomSubscriber

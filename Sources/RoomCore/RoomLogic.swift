@@ -47,6 +47,9 @@ public protocol RoomLogic: Sendable {
   /// Whether somebody takes part in the room.
   static func includes(_ participant: ParticipantID, in state: State) -> Bool
 
+  /// Who takes part in the room, in an order that stays.
+  static func participants(in state: State) -> [ParticipantID]
+
   /// Whose room it is; nil while it is nobody's.
   static func tenant(of state: State) -> String?
 

@@ -14,6 +14,7 @@ extension RoomRegistry {
           self.watchClock()
           await self.wakeDueRooms()
           self.letIdleRoomsGo()
+          self.tellPresence()
           self.watchMemory()
         }
       }
@@ -61,6 +62,17 @@ extension RoomRegistry {
       // A clock that was set back must not keep rooms in memory for as long.
       let isBeforeItsTime = used > now.advanced(by: idle)
       if used.advanced(by: idle) <= now || isBeforeItsTime { _ = room.mailbox.offer(.passivate, now: now) }
+    }
+  }
+
+  /// Has rooms say who is there whose sessions came from another owner and had the time to.
+  public func tellPresence() {
+    let now = time.now()
+    for room in warmRooms {
+      let due = room.presenceDue.load(ordering: .relaxed)
+      guard due != 0, due <= now.millis else { continue }
+      room.presenceDue.store(0, ordering: .relaxed)
+      _ = room.mailbox.offer(.presence, now: now)
     }
   }
 

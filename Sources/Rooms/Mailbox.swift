@@ -13,6 +13,8 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     case read(@Sendable (RoomReading) -> Void)
     case timer
     case passivate
+    /// Say who is there: those who came from another owner have had the time to.
+    case presence
     /// Finish what came before, and leave.
     case stop
     /// Leave without deciding anything more: the slot is another node's.
@@ -125,7 +127,7 @@ extension Mailbox.Mail {
     switch self {
     case .request(.operation(let operation, _, _), _): operation.command.sizeBytes
     case .request(.relay(let text, _, _), _): text.count
-    case .request, .read, .timer, .passivate, .stop, .depose: nil
+    case .request, .read, .timer, .passivate, .presence, .stop, .depose: nil
     }
   }
 
@@ -137,7 +139,7 @@ extension Mailbox.Mail {
   /// one that wants to be told something was told that the room has gone.
   var isWorthLoading: Bool {
     switch self {
-    case .request(.close, _), .request(.relay, _), .request(.resync, _), .passivate, .stop, .depose: false
+    case .request(.close, _), .request(.relay, _), .request(.resync, _), .passivate, .presence, .stop, .depose: false
     case .request, .read, .timer: true
     }
   }
@@ -146,7 +148,7 @@ extension Mailbox.Mail {
   fileprivate var isUse: Bool {
     switch self {
     case .request, .read, .passivate: true
-    case .timer, .stop, .depose: false
+    case .timer, .presence, .stop, .depose: false
     }
   }
 }

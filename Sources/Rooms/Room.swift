@@ -24,8 +24,8 @@ public actor Room<Voice: RoomVoice> {
   nonisolated private let executor: UnownedSerialExecutor
   nonisolated public var unownedExecutor: UnownedSerialExecutor { executor }
 
-  private let slot: Slot
-  let epoch: Epoch
+  nonisolated let slot: Slot
+  nonisolated let epoch: Epoch
   let environment: RoomEnvironment<Voice>
   /// Keeps the executor alive.
   private let lane: any RoomLane
@@ -46,6 +46,8 @@ public actor Room<Voice: RoomVoice> {
   private var weight = MemoryBudget.emptyRoomBytes
   /// What would be free if the room left memory; 0 while it has clients.
   nonisolated let idleWeight = Atomic<Int>(0)
+  /// When all are told who is there, in milliseconds since 1970; 0: they know.
+  nonisolated let presenceDue = Atomic<Int64>(0)
   /// Set by whoever asks the room to leave before its time, until it is clear that it stays.
   nonisolated let isAskedToLeave = Atomic<Bool>(false)
 
@@ -97,6 +99,10 @@ public actor Room<Voice: RoomVoice> {
         depose()
         return false
       }
+    } else {
+      guard await mayAnswer() else { return false }
+      undo = nil
+      machine.settle()
     }
     publish()
     if turn.timerWasDue, await !keepTimer() {
@@ -209,14 +215,26 @@ public actor Room<Voice: RoomVoice> {
 
   /// What the turn writes, if anything.
   private func turnCommit() -> RoomCommit? {
-    guard let first = turn.records.first else {
-      undo = nil
-      machine.settle()
-      return nil
-    }
+    guard let first = turn.records.first else { return nil }
     return RoomCommit(
       room: id, slot: slot, epoch: epoch, first: first.sequence, count: turn.records.count,
       text: JournalText.write(turn.records), at: first.at, timer: timerChange(to: turn.timerDue), lane: lane)
+  }
+
+  /// Whether a turn that writes nothing may be seen. What is written proves that the slot is this node's; what is only
+  /// said is of a state that another node may have changed, if this one was cut off or stopped for a while.
+  private func mayAnswer() async -> Bool {
+    guard turn.isInDoubt || !environment.witness.isFresh else { return true }
+    switch await environment.witness.confirm(slot, at: epoch) {
+    case true?: return true
+    case false?:
+      putBackTurn()
+      depose()
+    case nil:
+      putBackTurn()
+      end(.unavailable)
+    }
+    return false
   }
 
   /// Straight from the lane to the store and back, without the detour by the common pool of a nonisolated function.
@@ -251,6 +269,12 @@ public actor Room<Voice: RoomVoice> {
   }
 
   // MARK: - Publishing
+
+  /// Sessions have come from another owner, and others may still: who is there is told when they have had the time.
+  func presenceIsDue() {
+    let due = environment.time.now().advanced(by: environment.settings.presenceAfterMove).millis
+    if presenceDue.load(ordering: .relaxed) == 0 { presenceDue.store(due, ordering: .relaxed) }
+  }
 
   private func publish() {
     for subscriber in turn.subscribers {
@@ -402,13 +426,15 @@ public actor Room<Voice: RoomVoice> {
   private func refuseWaiting(_ ending: RoomEnding, _ refusal: RefusalNotice) {
     for mail in mailbox.close() {
       switch mail {
+      // Sent again at the next owner.
+      case .request(.operation, let subscriber) where subscriber.keepsOperations: break
       case .request(.operation(_, let session, let opId), let subscriber):
         let text = environment.voice.refusal(refusal.naming(opId), now: environment.time.now())
         subscriber.deliver(RoomOutput(epoch: epoch, items: [.direct(session, text)]))
       case .request(.open, let subscriber):
         subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))
       case .read(let answer): answer(.unavailable)
-      case .request, .timer, .passivate, .stop, .depose: break
+      case .request, .timer, .passivate, .presence, .stop, .depose: break
       }
     }
   }

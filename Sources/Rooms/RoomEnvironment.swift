@@ -27,6 +27,25 @@ public protocol TimeSource: Sendable {
   func now() -> Timestamp
 }
 
+/// Knows whether the slots that this node owned are still its own.
+public protocol OwnershipWitness: Sendable {
+  /// Whether that was seen in the store not long ago.
+  var isFresh: Bool { get }
+
+  /// Looks into the store now.
+  ///
+  /// - Returns: whether the slot still is at the epoch; nil if the store does not say.
+  func confirm(_ slot: Slot, at epoch: Epoch) async -> Bool?
+}
+
+/// For a node whose store is locked against all others.
+public struct SoleOwner: OwnershipWitness {
+  public init() {}
+
+  public var isFresh: Bool { true }
+  public func confirm(_ slot: Slot, at epoch: Epoch) async -> Bool? { true }
+}
+
 /// What every room of a node shares.
 struct RoomEnvironment<Voice: RoomVoice>: Sendable {
   let store: any RoomStore
@@ -38,6 +57,7 @@ struct RoomEnvironment<Voice: RoomVoice>: Sendable {
   let metrics: RoomMetrics
   let memory: MemoryBudget
   let creations: CreationLimits
+  let witness: any OwnershipWitness
   /// Told by a room that was refused as its slot's owner.
   let deposed: @Sendable (Slot, Epoch) -> Void
   /// Told by a room that leaves memory.

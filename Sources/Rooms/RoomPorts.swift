@@ -1,4 +1,5 @@
 public import RoomCore
+import Synchronization
 
 /// One client connection, numbered by the process that holds its socket; no number is used twice.
 public struct SessionNumber: Hashable, Sendable, CustomStringConvertible {
@@ -30,16 +31,20 @@ public struct SessionOpening: Sendable {
   public let since: SequenceNumber?
   /// Whom rooms count for that the session begins; nil if a token vouches for the client.
   public let address: String?
+  /// The last position that went out to the client, if the session was open at another owner before. The client is not
+  /// to notice that it has moved: it gets what it missed and no word more.
+  public let rehomedAt: SequenceNumber?
 
   public init(
     session: SessionNumber, participant: ParticipantID?, dialect: Dialect, since: SequenceNumber?,
-    address: String? = nil
+    address: String? = nil, rehomedAt: SequenceNumber? = nil
   ) {
     self.session = session
     self.participant = participant
     self.dialect = dialect
     self.since = since
     self.address = address
+    self.rehomedAt = rehomedAt
   }
 }
 
@@ -54,9 +59,17 @@ public struct RoomOutput: Sendable {
     /// The whole state at `head`. The session is live from here on. Nil text: nothing to tell yet.
     case sync(SessionNumber, head: SequenceNumber, [UInt8]?)
     /// Goes on from where the client was: the session is live from here on, but what comes for it has to wait until its
-    /// `history`, which is being read, went out.
-    case resuming(SessionNumber, head: SequenceNumber, [UInt8])
+    /// `history`, which is being read, went out. Nil text: the client is not to notice.
+    case resuming(SessionNumber, head: SequenceNumber, [UInt8]?)
     case history(SessionNumber, [[UInt8]])
+    /// Of the session's operations that wait for an answer, the first so many have had theirs. To a subscriber that asks
+    /// for it, behind all else that the answers are.
+    case settled(SessionNumber, count: Int)
+    /// Whom the session acts for from now on. To a subscriber that asks for it.
+    case bound(SessionNumber, ParticipantID)
+    /// The room is looked for elsewhere: each session opens again, and sends again what was not settled. Said by links,
+    /// never by rooms, with the number of the owner's place among those that the room has had.
+    case rehoming(Int)
     /// The room does not serve any more; every session must open again, here or elsewhere.
     case ended(RoomEnding)
   }
@@ -84,6 +97,23 @@ public enum RoomEnding: Sendable, Equatable {
 public protocol RoomSubscriber: AnyObject, Sendable {
   /// Called on the room's lane; must not block.
   func deliver(_ output: RoomOutput)
+
+  /// Whether it keeps operations until they are settled and sends them again at the room's next owner. A room that ends
+  /// does not refuse them then.
+  var keepsOperations: Bool { get }
+}
+
+extension RoomSubscriber {
+  public var keepsOperations: Bool { false }
+}
+
+/// Numbers the sessions of one process: those of its own sockets, and those that gateways open over links.
+public final class SessionNumbers: Sendable {
+  private let last = Atomic<UInt64>(0)
+
+  public init() {}
+
+  public func next() -> SessionNumber { SessionNumber(last.wrappingAdd(1, ordering: .relaxed).newValue) }
 }
 
 /// Whether a request was taken.

@@ -35,6 +35,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   let time: any TimeSource
   private let lanes: [any RoomLane]
   let ownership: SlotOwnership
+  private let witness: any OwnershipWitness
   private let context: @Sendable () -> Logic.Context
   let logger: Logger
   let metrics = RoomMetrics()
@@ -49,7 +50,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   /// - Parameter context: what the tenant says now; asked at each decision.
   public init(
     store: any RoomStore, voice: Voice, settings: RoomSettings, time: any TimeSource, lanes: [any RoomLane],
-    ownership: SlotOwnership, logger: Logger, context: @escaping @Sendable () -> Logic.Context
+    ownership: SlotOwnership, witness: any OwnershipWitness = SoleOwner(), logger: Logger,
+    context: @escaping @Sendable () -> Logic.Context
   ) {
     precondition(!lanes.isEmpty, "rooms need a lane to run on")
     self.store = store
@@ -58,6 +60,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     self.time = time
     self.lanes = lanes
     self.ownership = ownership
+    self.witness = witness
     self.context = context
     self.logger = logger
     memory = MemoryBudget(limitBytes: settings.memoryBytes)
@@ -86,6 +89,9 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     relieveMemory()
     return state.withLock { $0.warm[id] != nil }
   }
+
+  /// Whether the room's slot is this node's.
+  public func serves(_ id: RoomID) -> Bool { ownership.epoch(of: Slot(of: id)) != nil }
 
   /// The room's state, once, for whoever has no session in it.
   public func read(_ id: RoomID) async -> RoomReading {
@@ -190,18 +196,40 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   private var environment: RoomEnvironment<Voice> {
     RoomEnvironment(
       store: store, voice: voice, settings: settings, time: time, context: context, logger: logger, metrics: metrics,
-      memory: memory, creations: creations,
+      memory: memory, creations: creations, witness: witness,
       deposed: { [weak self] slot, epoch in self?.depose(slot, epoch) },
       retired: { [weak self] room in self?.forget(room) })
   }
 
+  // MARK: - Slots that come and go
+
+  /// The slots are this node's, at new epochs. Rooms that it had of them under older ones end.
+  public func gain(_ claimed: [Slot: Epoch]) {
+    ownership.gain(claimed)
+    let outdated = warmRooms.filter { room in claimed[room.slot].map { $0 > room.epoch } ?? false }
+    for room in outdated { _ = room.mailbox.offer(.depose, now: time.now()) }
+  }
+
   /// Another node owns the slot: no room of it may serve any more, whether it has tried to write or not.
-  private func depose(_ slot: Slot, _ epoch: Epoch) {
+  public func depose(_ slot: Slot, _ epoch: Epoch) {
     ownership.lose(slot, at: epoch)
-    let rooms = state.withLock { state in
-      state.warm.values.map(\.room).filter { $0.epoch == epoch && Slot(of: $0.id) == slot }
-    }
+    let rooms = warmRooms.filter { $0.epoch <= epoch && $0.slot == slot }
     for room in rooms { _ = room.mailbox.offer(.depose, now: time.now()) }
+  }
+
+  /// Gives slots up for another node to have: their rooms finish what they have taken, save a snapshot and leave.
+  ///
+  /// - Returns: the epochs at which the slots were this node's, when nothing of them is written any more.
+  public func handOff(_ slots: Set<Slot>) async -> [Slot: Epoch] {
+    let given = ownership.owned.filter { slots.contains($0.key) }
+    for (slot, epoch) in given { ownership.lose(slot, at: epoch) }
+    let (rooms, leaving) = state.withLock { state in
+      (state.warm.values.filter { given[$0.room.slot] != nil }, Array(state.leaving.values))
+    }
+    for warm in rooms { _ = warm.room.mailbox.offer(.stop, now: time.now()) }
+    for warm in rooms { await warm.task.value }
+    for task in leaving { await task.value }
+    return given
   }
 
   private func forget(_ room: Room<Voice>) {

@@ -35,6 +35,9 @@ public struct RoomSettings: Sendable {
   public var addressRoomsPerHour: Int? = 200
   /// Rooms that may begin in an hour for one tenant; nil: any number.
   public var tenantRoomsPerHour: Int?
+  /// How long sessions may take to come from a room's last owner before all are told who is there. Longer shows nobody
+  /// as gone whose gateway is slow to notice; shorter shows sooner who is.
+  public var presenceAfterMove: Duration = .seconds(2)
   /// How often due timers and idle rooms are looked for: the precision of deadlines.
   public var housekeepingInterval: Duration = .seconds(1)
   /// Rooms that one look for due timers wakes. More catches up sooner after a long stop; fewer loads rooms more evenly.

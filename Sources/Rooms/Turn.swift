@@ -31,7 +31,11 @@ struct Turn<Logic: RoomLogic> {
   private var outputs: [(target: Target, item: RoomOutput.Item)] = []
   /// Told behind all else: one between two broadcasts would keep these from going out as one piece.
   private var acknowledgements: [(subscriber: any RoomSubscriber, item: RoomOutput.Item)] = []
+  /// How many operations of each session have had their answer, of subscribers that keep them.
+  private var settled: [(subscriber: any RoomSubscriber, session: SessionNumber, count: Int)] = []
   private(set) var subscribers: [any RoomSubscriber] = []
+  /// Whether somebody has seen positions that this room does not have: another node may own it by now.
+  var isInDoubt = false
 
   /// A turn that was not committed.
   struct Lost {
@@ -84,6 +88,16 @@ struct Turn<Logic: RoomLogic> {
     acknowledgements.append((subscriber, item))
   }
 
+  mutating func settle(_ session: SessionNumber, of subscriber: any RoomSubscriber) {
+    guard subscriber.keepsOperations else { return }
+    if let index = settled.firstIndex(where: { $0.session == session && $0.subscriber === subscriber }) {
+      settled[index].count += 1
+    } else {
+      remember(subscriber)
+      settled.append((subscriber, session, 1))
+    }
+  }
+
   mutating func announce(
     _ sequence: SequenceNumber, full: [UInt8]?, delta: [UInt8]?, among table: SessionTable
   ) {
@@ -114,6 +128,9 @@ struct Turn<Logic: RoomLogic> {
     for acknowledgement in acknowledgements where acknowledgement.subscriber === subscriber {
       items.append(acknowledgement.item)
     }
+    for entry in settled where entry.subscriber === subscriber {
+      items.append(.settled(entry.session, count: entry.count))
+    }
     return items
   }
 }
@@ -143,6 +160,7 @@ extension Room {
         turn.timerWasDue = true
         apply(machine.decideTimer(now: turn.now), to: &machine, in: &turn)
       case .passivate: turn.mayPassivate = true
+      case .presence: tellPresence(on: machine, in: &turn)
       case .stop: turn.isLast = true
       case .depose: preconditionFailure("a room that lost its slot decides nothing")
       }
@@ -177,6 +195,11 @@ extension Room {
     let change = sessions.open(opening, for: subscriber)
     if change != nil { turn.stateChanged() }
     let head = machine.head
+    if let seen = opening.rehomedAt ?? opening.since, seen > head { turn.isInDoubt = true }
+    if let seen = opening.rehomedAt {
+      goOn(from: seen, opening, for: subscriber, on: machine, in: &turn)
+      return
+    }
     if let since = opening.since, opening.dialect == .delta, .zero <= since, since <= head,
       head.number - since.number <= Int64(environment.settings.replayLimit)
     {
@@ -194,6 +217,38 @@ extension Room {
     announce(change, of: machine, in: &turn)
   }
 
+  /// Lets a session that was open at another owner go on where it was. Who is online is told to all when the others have
+  /// had the time to come back, too.
+  private func goOn(
+    from seen: SequenceNumber, _ opening: SessionOpening, for subscriber: any RoomSubscriber, on machine: Machine,
+    in turn: inout Turn<Logic>
+  ) {
+    let head = machine.head
+    presenceIsDue()
+    if seen == head {
+      turn.say(.resuming(opening.session, head: head, nil), to: subscriber)
+      turn.say(.history(opening.session, []), to: subscriber)
+    } else if opening.dialect == .delta, seen < head,
+      head.number - seen.number <= Int64(environment.settings.replayLimit)
+    {
+      turn.say(.resuming(opening.session, head: head, nil), to: subscriber)
+      turn.catchUps.append(
+        CatchUp(session: opening.session, subscriber: subscriber, since: seen, head: head, state: machine.state))
+    } else {
+      turn.say(sync(for: opening.session, in: opening.dialect, of: machine, in: &turn), to: subscriber)
+    }
+  }
+
+  /// Tells who is not there, once: sessions that came from another owner have not been announced one by one.
+  func tellPresence(on machine: Machine, in turn: inout Turn<Logic>) {
+    guard sessions.hasSessions(in: .delta) else { return }
+    for participant in Logic.participants(in: machine.state) {
+      let text = environment.voice.presence(
+        of: participant, isOnline: sessions.online.contains(participant), now: turn.now)
+      turn.sayToEveryone(.transient(text), among: sessions)
+    }
+  }
+
   private struct Sender {
     let session: SessionNumber
     /// The operation's name, if the client itself gave it and so expects an answer under it.
@@ -207,9 +262,10 @@ extension Room {
     let participant = operation.id.participant
     guard let entry = sessions[sender.session] else {
       // The room was another one when the session was opened; its gateway is told so at this moment.
-      refuse(.storeUnavailable, sender, in: &turn)
+      if !sender.subscriber.keepsOperations { refuse(.storeUnavailable, sender, in: &turn) }
       return
     }
+    defer { turn.settle(sender.session, of: sender.subscriber) }
     if let bound = entry.participant, bound != participant {
       refuse(.identityMismatch, sender, in: &turn)
       return
@@ -222,7 +278,7 @@ extension Room {
         return refuse(.tooManyRooms(because: limit), sender, in: &turn)
       }
       let wasIncluded = Logic.includes(participant, in: machine.state)
-      var change = sessions.bind(sender.session, to: participant)
+      var change = bind(sender, to: participant, in: &turn)
       apply(records, to: &machine, in: &turn)
       if !wasIncluded, sessions.online.contains(participant) {
         change = PresenceChange(participant: participant, isOnline: true)
@@ -234,7 +290,7 @@ extension Room {
       }
     case .settled(let sequence):
       if Logic.includes(participant, in: machine.state) {
-        announce(sessions.bind(sender.session, to: participant), of: machine, in: &turn)
+        announce(bind(sender, to: participant, in: &turn), of: machine, in: &turn)
       }
       acknowledge(sender, at: sequence, in: &turn)
       tellStateIfAsked(operation, sender, of: machine, in: &turn)
@@ -245,6 +301,15 @@ extension Room {
         refuse(refusal, sender, in: &turn)
       }
     }
+  }
+
+  private func bind(
+    _ sender: Sender, to participant: ParticipantID, in turn: inout Turn<Logic>
+  ) -> PresenceChange? {
+    if sender.subscriber.keepsOperations, sessions[sender.session]?.participant == nil {
+      turn.say(.bound(sender.session, participant), to: sender.subscriber)
+    }
+    return sessions.bind(sender.session, to: participant)
   }
 
   /// - Returns: the limit that the room would exceed with its first events.

@@ -111,5 +111,6 @@ enum Counter: RoomLogic {
   static func tenant(of state: State) -> String? { "tenant" }
   static func weightBytes(of state: State) -> Int { 1000 }
   static func changesNothing(_ event: Event) -> Bool { false }
+  static func participants(in state: State) -> [ParticipantID] { [] }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.value != 0 }
 }

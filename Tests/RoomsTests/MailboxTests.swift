@@ -36,6 +36,7 @@ struct MailboxTests {
       case .read: "read"
       case .timer: "timer"
       case .passivate: "passivate"
+      case .presence: "presence"
       case .stop: "stop"
       case .depose: "depose"
       }

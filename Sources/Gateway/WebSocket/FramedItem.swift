@@ -8,8 +8,11 @@ enum FramedItem: Sendable {
   case transient(ByteBuffer)
   case direct(SessionNumber, ByteBuffer)
   case sync(SessionNumber, head: SequenceNumber, ByteBuffer?)
-  case resuming(SessionNumber, head: SequenceNumber, ByteBuffer)
+  case resuming(SessionNumber, head: SequenceNumber, ByteBuffer?)
   case history(SessionNumber, [ByteBuffer])
+  case settled(SessionNumber, count: Int)
+  case bound(SessionNumber, ParticipantID)
+  case rehoming(Int)
   case ended(RoomEnding)
 
   static func framing(_ items: [RoomOutput.Item], allocator: ByteBufferAllocator) -> [FramedItem] {
@@ -34,8 +37,11 @@ enum FramedItem: Sendable {
     case .transient(let text): self = .transient(frame(text))
     case .direct(let number, let text): self = .direct(number, frame(text))
     case .sync(let number, let head, let text): self = .sync(number, head: head, text.map(frame))
-    case .resuming(let number, let head, let text): self = .resuming(number, head: head, frame(text))
+    case .resuming(let number, let head, let text): self = .resuming(number, head: head, text.map(frame))
     case .history(let number, let texts): self = .history(number, texts.map(frame))
+    case .settled(let number, let count): self = .settled(number, count: count)
+    case .bound(let number, let participant): self = .bound(number, participant)
+    case .rehoming(let number): self = .rehoming(number)
     case .ended(let ending): self = .ended(ending)
     }
   }

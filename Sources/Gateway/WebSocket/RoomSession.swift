@@ -1,4 +1,5 @@
 import CoreMetrics
+import DequeModule
 import Link
 import NIOCore
 import NIOWebSocket
@@ -21,14 +22,22 @@ final class RoomSession: WebSocketApplication {
   }
 
   private struct Backlog {
-    private(set) var runs: [FramedChanges.Run] = []
-    /// Of frames.
+    enum Piece {
+      case changes(FramedChanges.Run)
+      /// An answer to the client's own operation. It comes behind the change that it is about.
+      case direct(ByteBuffer)
+    }
+
+    private(set) var pieces: [Piece] = []
+    /// Of frames with changes.
     private(set) var count = 0
 
     mutating func append(_ run: FramedChanges.Run) {
-      runs.append(run)
+      pieces.append(.changes(run))
       count += run.count
     }
+
+    mutating func append(direct frame: ByteBuffer) { pieces.append(.direct(frame)) }
   }
 
   let room: RoomID
@@ -44,6 +53,14 @@ final class RoomSession: WebSocketApplication {
   /// The last position that goes out when the missed changes do.
   private var backlogSeen = SequenceNumber.zero
   private var operationCount = 0
+  /// Where rooms move: what waits for its answer, in order, to be sent again to the room's next owner.
+  private var unsettled: Deque<RoomRequest<OrderCommand>> = []
+  /// At which of the room's owners the session was opened last.
+  private var owner = 0
+  /// Whom the room says that this session acts for.
+  private var participant: ParticipantID?
+  /// Whether the client has been told where the room stands, so that it can go on from `seen`.
+  private var hasBegun = false
   private var bucket: TokenBucket
   private var strikes = 0
   /// Of its tenant, once that is known.
@@ -72,11 +89,19 @@ final class RoomSession: WebSocketApplication {
     if let tenant = entry.identity?.tenant, !enter(tenant) {
       return connection.close(.tryAgainLater, reason: RefusalNotice.tenantFull.message)
     }
-    send(
-      .open(
-        SessionOpening(
-          session: number, participant: entry.identity?.participant, dialect: entry.dialect, since: entry.since,
-          address: entry.address)))
+    participant = entry.identity?.participant
+    open(rehomedAt: nil)
+  }
+
+  private func open(rehomedAt seen: SequenceNumber?) {
+    guard let audience else { return }
+    owner = hub.link.open(opening(rehomedAt: seen), in: room, from: audience)
+  }
+
+  private func opening(rehomedAt seen: SequenceNumber?) -> SessionOpening {
+    SessionOpening(
+      session: number, participant: participant, dialect: entry.dialect, since: entry.since, address: entry.address,
+      rehomedAt: seen)
   }
 
   /// - Returns: false if the tenant has as many connections as it may have.
@@ -157,18 +182,31 @@ final class RoomSession: WebSocketApplication {
       let name = message.opId ?? "\(hub.operationPrefix).\(number.number).\(operationCount)"
       let operation = Operation(
         id: OperationID(participant: message.participant, value: name), after: after(of: message), command: command)
-      if send(.operation(operation, session: number, opId: message.opId)) == .full {
-        refuse(RefusalNotice.overloaded.naming(message.opId))
-      }
+      submit(.operation(operation, session: number, opId: message.opId), named: message.opId)
     case .speaking(let isSpeaking):
       let text = ServerMessage.speaking(message.participant, isSpeaking: isSpeaking, now: hub.time.now())
       send(.relay(text, by: message.participant, session: number))
     }
   }
 
-  /// A name that was made here a moment ago has never been used: such an operation cannot be too old.
+  private func submit(_ request: RoomRequest<OrderCommand>, named opId: String?) {
+    if hub.link.movesRooms {
+      // A client that sends on and on while its room is nowhere must not fill memory.
+      guard unsettled.count < hub.settings.unsettledOperations else {
+        return refuse(RefusalNotice.overloaded.naming(opId))
+      }
+      unsettled.append(request)
+    }
+    if send(request) == .full {
+      if hub.link.movesRooms { unsettled.removeLast() }
+      refuse(RefusalNotice.overloaded.naming(opId))
+    }
+  }
+
+  /// A name that was made here a moment ago has never been used: such an operation cannot be too old, unless it is sent
+  /// again, when the room may have forgotten since that it was taken.
   private func after(of message: ClientMessage) -> SequenceNumber {
-    message.after ?? (message.opId == nil ? SequenceNumber(.max) : seen)
+    message.after ?? (message.opId == nil && !hub.link.movesRooms ? SequenceNumber(.max) : seen)
   }
 
   private func admitted(_ command: OrderCommand) -> OrderCommand? {
@@ -219,7 +257,28 @@ final class RoomSession: WebSocketApplication {
     case .sync(let addressee, let head, let frame): if addressee == number { deliverState(frame, at: head) }
     case .resuming(let addressee, let head, let frame): if addressee == number { beginResuming(frame, through: head) }
     case .history(let addressee, let frames): if addressee == number { finishResuming(frames) }
+    case .settled(let addressee, let count):
+      if addressee == number { unsettled.removeFirst(min(count, unsettled.count)) }
+    case .bound(let addressee, let participant): if addressee == number { self.participant = participant }
+    case .rehoming(let owner): if owner > self.owner { goToNextOwner() }
     case .ended(let ending): end(ending)
+    }
+  }
+
+  /// The room is served elsewhere: opens the session there, where it was, and sends again what had no answer. What had one
+  /// that did not arrive gets it once more.
+  private func goToNextOwner() {
+    guard audience != nil else { return }
+    switch feed {
+    case .lagging: open(rehomedAt: nil)
+    case .waiting, .live, .resuming:
+      if case .resuming(let backlog) = feed { sendAnswers(of: backlog) }
+      feed = .waiting
+      open(rehomedAt: hasBegun ? seen : nil)
+    }
+    for request in unsettled where send(request) == .full {
+      // Its answer is that the room is full; those behind it are not held up.
+      if case .operation(_, _, let opId) = request { refuse(RefusalNotice.overloaded.naming(opId)) }
     }
   }
 
@@ -234,6 +293,7 @@ final class RoomSession: WebSocketApplication {
     case .resuming(var backlog):
       feed = .waiting
       guard backlog.count < hub.settings.resumeBacklog else {
+        sendAnswers(of: backlog)
         send(.resync(number))
         return
       }
@@ -271,19 +331,39 @@ final class RoomSession: WebSocketApplication {
   }
 
   /// Answers to the client's own operations are not left out: their number is bounded by what it sends.
-  private func deliverDirect(_ frame: ByteBuffer) { connection?.send(frame) }
+  private func deliverDirect(_ frame: ByteBuffer) {
+    if case .resuming(var backlog) = feed {
+      feed = .waiting
+      backlog.append(direct: frame)
+      feed = .resuming(backlog)
+    } else {
+      connection?.send(frame)
+    }
+  }
+
+  /// Changes that wait are left out where the client gets the state instead; answers never are.
+  private func sendAnswers(of backlog: Backlog) {
+    for case .direct(let frame) in backlog.pieces { connection?.send(frame) }
+  }
 
   private func deliverState(_ frame: ByteBuffer?, at head: SequenceNumber) {
     guard let connection else { return }
+    let feedBefore = feed
+    // Behind the state, as it has the changes that they are about.
+    defer { if case .resuming(let backlog) = feedBefore { sendAnswers(of: backlog) } }
     guard connection.isWritable else { return lag() }
     if let frame { connection.send(frame) }
     seen = head
     feed = .live
+    hasBegun = true
   }
 
-  private func beginResuming(_ frame: ByteBuffer, through head: SequenceNumber) {
-    connection?.send(frame)
-    seen = entry.since ?? .zero
+  private func beginResuming(_ frame: ByteBuffer?, through head: SequenceNumber) {
+    if let frame {
+      connection?.send(frame)
+      seen = entry.since ?? .zero
+      hasBegun = true
+    }
     backlogSeen = head
     feed = .resuming(Backlog())
   }
@@ -291,7 +371,12 @@ final class RoomSession: WebSocketApplication {
   private func finishResuming(_ missed: [ByteBuffer]) {
     guard case .resuming(let backlog) = feed else { return }
     for frame in missed { connection?.send(frame) }
-    for run in backlog.runs { connection?.send(run.bytes, count: run.count) }
+    for piece in backlog.pieces {
+      switch piece {
+      case .changes(let run): connection?.send(run.bytes, count: run.count)
+      case .direct(let frame): connection?.send(frame)
+      }
+    }
     seen = max(seen, backlogSeen)
     feed = .live
   }

@@ -18,19 +18,20 @@ final class SessionHub: Sendable {
   /// Told apart from those of every other gateway and every other life of this one.
   let operationPrefix: String
 
-  private let nextNumber = Atomic<UInt64>(1)
+  private let numbers: SessionNumbers
   private let audiences = Mutex<[RoomID: Audience]>([:])
   private let stopping = Atomic<Bool>(false)
 
   init(
     loops: [LoopHandle], link: any RoomLink<OrderCommand>, settings: GatewaySettings, time: any TimeSource,
-    history: String, operationPrefix: String, metrics: GatewayMetrics
+    history: String, numbers: SessionNumbers, operationPrefix: String, metrics: GatewayMetrics
   ) {
     self.loops = loops
     self.link = link
     self.settings = settings
     self.time = time
     self.history = history
+    self.numbers = numbers
     self.operationPrefix = operationPrefix
     self.metrics = metrics
     tenants = TenantLimits(settings: settings)
@@ -44,7 +45,7 @@ final class SessionHub: Sendable {
   }
 
   func newSession() -> SessionNumber {
-    SessionNumber(nextNumber.wrappingAdd(1, ordering: .relaxed).oldValue)
+    numbers.next()
   }
 
   func enter(_ room: RoomID, loopAt index: Int) -> Audience {

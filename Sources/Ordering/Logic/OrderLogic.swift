@@ -58,6 +58,8 @@ public enum OrderLogic: RoomLogic {
     state.order?.participants.contains { $0.id == participant } ?? false
   }
 
+  public static func participants(in state: OrderRoom) -> [ParticipantID] { state.order?.participants.map(\.id) ?? [] }
+
   public static func tenant(of state: OrderRoom) -> String? { state.order?.tenant }
 
   public static func hasEnded(_ state: OrderRoom) -> Bool { state.order?.status.isTerminal ?? false }

@@ -11,6 +11,12 @@ import Wire
 struct OrderLink: RoomLink {
   let rooms: LocalLink<OrderVoice>
 
+  var movesRooms: Bool { rooms.movesRooms }
+
+  func open(_ opening: SessionOpening, in room: RoomID, from subscriber: any RoomSubscriber) -> Int {
+    rooms.open(opening, in: room, from: subscriber)
+  }
+
   func send(_ request: RoomRequest<OrderCommand>, to room: RoomID, from subscriber: any RoomSubscriber) -> Admission {
     rooms.send(request, to: room, from: subscriber)
   }

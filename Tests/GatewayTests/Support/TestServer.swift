@@ -20,6 +20,8 @@ struct TestSettings {
   var rooms = RoomSettings()
   var tenant = TenantContext()
   var time: any TimeSource = TimeOfDay()
+  /// Nodes that share the store and one gateway; the first begins as the owner of all slots.
+  var nodes = 1
 
   init() {
     gateway.port = 0
@@ -36,6 +38,9 @@ final class TestServer: Sendable {
   let port: Int
   let gateway: Gateway
   let registry: RoomRegistry<OrderVoice>
+  /// The rooms of each node, `registry` first.
+  let registries: [RoomRegistry<OrderVoice>]
+  let owners: TestOwners
   let store: FaultyStore
   private let serving: Task<Void, any Error>
 
@@ -51,18 +56,26 @@ final class TestServer: Sendable {
     let metrics = Self.metrics
     let sqlite = try await SQLiteStore.open(SQLiteConfiguration(path: path, history: Self.history))
     let store = FaultyStore(sqlite)
-    let ownership = SlotOwnership()
-    let claims = try await store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }
-    ownership.gain(try await store.claim(claims, for: NodeID("test")))
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let tenant = settings.tenant
-    registry = RoomRegistry(
-      store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: settings.time,
-      lanes: Self.loops.makeIterator().map { EventLoopLane($0) }, ownership: ownership, logger: logger,
-      context: { tenant })
+    registries = (0..<settings.nodes).map { _ in
+      RoomRegistry(
+        store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: settings.time,
+        lanes: Self.loops.makeIterator().map { EventLoopLane($0) }, ownership: SlotOwnership(), logger: logger,
+        context: { tenant })
+    }
+    registry = registries[0]
+    owners = TestOwners(registries, in: store)
+    try await owners.claim(for: 0)
+    let moving = ClusterLink(finder: owners, scheduler: EventLoopLane(Self.loops.next()))
+    owners.onNews { moving.ownersChanged() }
+    let link: any RoomLink<OrderCommand> =
+      settings.nodes == 1
+      ? LocalLink(to: registry)
+      : moving
     let gateway = try await Gateway(
-      settings: settings.gateway, link: LocalLink(to: registry), group: Self.loops, history: Self.history,
+      settings: settings.gateway, link: link, group: Self.loops, history: Self.history,
       operationPrefix: "\(UInt64.random(in: .min ... .max))", time: settings.time, metrics: metrics, logger: logger,
       isReady: {
         do throws(StoreError) {
@@ -82,7 +95,7 @@ final class TestServer: Sendable {
   func stop() async {
     store.behaviour = .pass
     gateway.beginDraining()
-    await registry.stop()
+    for registry in registries { await registry.stop() }
     gateway.closeSessions()
     serving.cancel()
     _ = try? await serving.value

@@ -133,6 +133,18 @@ struct LoadedParticipant: Sendable {
     }
   }
 
+  /// Lives on one connection until so many operations are answered.
+  mutating func live(_ port: Int, room: String, exactly count: Int) async throws {
+    let client = try await open(port, room)
+    while acknowledged.count < count {
+      while pending.count < Self.window, acknowledged.count + pending.count < count {
+        send(makeOperation(), on: client)
+      }
+      try await read(client, nil)
+    }
+    await client.socket.disconnect()
+  }
+
   /// Lives until everything is answered, and asks a second time for the last answers.
   mutating func finish(_ port: Int, room: String) async throws {
     let client = try await open(port, room)

@@ -106,6 +106,7 @@ enum Counter: RoomLogic {
   static func tenant(of state: State) -> String? { "tenant" }
   static func weightBytes(of state: State) -> Int { 1000 }
   static func changesNothing(_ event: Event) -> Bool { if case .idleSet = event { true } else { false } }
+  static func participants(in state: State) -> [ParticipantID] { state.members.sorted() }
   static func includes(_ participant: ParticipantID, in state: State) -> Bool { state.members.contains(participant) }
 }
 

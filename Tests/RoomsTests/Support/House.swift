@@ -29,6 +29,8 @@ final class House: Sendable {
     let ownership: SlotOwnership
   }
 
+  let witness = TestWitness()
+
   init(_ settings: RoomSettings) async throws {
     self.settings = settings
     file = try TemporaryFile()
@@ -47,6 +49,7 @@ final class House: Sendable {
     let ownership = SlotOwnership(try await store.claim(claims, for: NodeID(UUID().uuidString)))
     let registry = RoomRegistry(
       store: store, voice: CounterVoice(), settings: settings, time: time, lanes: lanes, ownership: ownership,
+      witness: witness,
       logger: Logger(label: "test", factory: { [log] _ in log }),
       context: { Counter.Context() })
     lives.withLock { $0.append(Life(registry: registry, ownership: ownership)) }
@@ -149,6 +152,29 @@ func adjusted(_ change: (inout RoomSettings) -> Void) -> RoomSettings {
   return settings
 }
 
+/// Says whether slots are still owned as a test wants it.
+final class TestWitness: OwnershipWitness {
+  private struct State {
+    var isFresh = true
+    var answer: Bool? = true
+    var asked = 0
+  }
+
+  private let state = Mutex(State())
+
+  func set(isFresh: Bool, answer: Bool?) { state.withLock { ($0.isFresh, $0.answer) = (isFresh, answer) } }
+
+  var asked: Int { state.withLock { $0.asked } }
+  var isFresh: Bool { state.withLock { $0.isFresh } }
+
+  func confirm(_ slot: Slot, at epoch: Epoch) async -> Bool? {
+    state.withLock { state in
+      state.asked += 1
+      return state.answer
+    }
+  }
+}
+
 /// Runs a test in a house, and closes it.
 func withHouse(
   _ settings: RoomSettings = RoomSettings(), _ body: (House) async throws -> Void
@@ -176,13 +202,15 @@ struct Client: Sendable {
     house.registry.send(request, to: room, from: listener)
   }
 
-  func open(as participant: String? = nil, since: Int64? = nil, from address: String? = nil) {
+  func open(
+    as participant: String? = nil, since: Int64? = nil, from address: String? = nil, rehomedAt seen: Int64? = nil
+  ) {
     listener.expect(session, in: dialect)
     send(
       .open(
         SessionOpening(
           session: session, participant: participant.map { ParticipantID($0) }, dialect: dialect,
-          since: since.map { SequenceNumber($0) }, address: address)))
+          since: since.map { SequenceNumber($0) }, address: address, rehomedAt: seen.map { SequenceNumber($0) })))
   }
 
   func close() {

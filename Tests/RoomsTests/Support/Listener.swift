@@ -28,6 +28,8 @@ final class Listener: RoomSubscriber {
     let dialect: Dialect
     var feed = Feed.waiting
     var sights: [Sight] = []
+    var settled = 0
+    var participant: ParticipantID?
 
     var isClosed: Bool { if case .closed = feed { true } else { false } }
 
@@ -49,7 +51,17 @@ final class Listener: RoomSubscriber {
   private let bell: Bell
   private let state = Mutex(State())
 
-  init(bell: Bell) { self.bell = bell }
+  let keepsOperations: Bool
+
+  init(bell: Bell, keepsOperations: Bool = false) {
+    self.bell = bell
+    self.keepsOperations = keepsOperations
+  }
+
+  /// How many operations of a session were settled, and whom it acts for.
+  func settled(of session: SessionNumber) -> (count: Int, participant: ParticipantID?) {
+    state.withLock { ($0.clients[session]?.settled ?? 0, $0.clients[session]?.participant) }
+  }
 
   func expect(_ session: SessionNumber, in dialect: Dialect) {
     state.withLock { state in
@@ -87,12 +99,15 @@ final class Listener: RoomSubscriber {
       clients[session]?.feed = .live
     case .resuming(let session, _, let text):
       guard clients[session]?.isClosed == false else { return }
-      clients[session]?.sights.append(.resumption(String(text)))
+      if let text { clients[session]?.sights.append(.resumption(String(text))) }
       clients[session]?.feed = .resuming([])
     case .history(let session, let texts):
       guard case .resuming(let waiting) = clients[session]?.feed else { return }
       clients[session]?.sights += texts.map { .change(String($0), at: nil) } + waiting
       clients[session]?.feed = .live
+    case .settled(let session, let count): clients[session]?.settled += count
+    case .bound(let session, let participant): clients[session]?.participant = participant
+    case .rehoming: preconditionFailure("no room says so")
     case .ended(let ending):
       for session in clients.keys {
         clients[session]?.sights.append(.ended(ending))

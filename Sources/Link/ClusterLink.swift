@@ -1,0 +1,301 @@
+import CoreMetrics
+public import RoomCore
+public import Rooms
+import Synchronization
+
+/// The way to rooms that move between nodes.
+///
+/// For each room in which this gateway has sessions there is a route, and for each owner that the room has had since, a
+/// leg of it. What an owner says comes through its leg, and passes only while that leg is the last: a deposed owner, or
+/// one whose connection is slow to die, is not heard any more. When the owner is lost, the route looks for the next one,
+/// and the sessions are told to open again. From then until a session has done so, whatever else it sends is dropped
+/// here: it keeps its operations until they are settled, and sends them again behind its opening.
+///
+/// So nothing is kept here but who is where. What was seen, and what has had no answer, is each session's to know.
+public final class ClusterLink<Command: RoomCommand>: RoomLink {
+  fileprivate final class Route: Sendable {
+    struct State {
+      /// Sessions in the room, and whether each has opened on the present leg.
+      var sessions: [SessionNumber: Bool] = [:]
+      var leg: Leg<Command>?
+      /// Looks since a session last stood on firm ground.
+      var attempts = 0
+      /// Whether a look is due.
+      var isLooking = false
+    }
+
+    let room: RoomID
+    let audience: any RoomSubscriber
+    let state = Mutex(State())
+    /// The number of the leg that is heard. Held while something is passed on, so that nothing of an old leg comes behind
+    /// the word that it is over. What is said under it may send, but must not look for an owner or give up on the spot.
+    let heard = Mutex(0)
+
+    init(room: RoomID, audience: any RoomSubscriber) {
+      self.room = room
+      self.audience = audience
+    }
+  }
+
+  private let finder: any RouteFinder<Command>
+  private let scheduler: any LinkScheduler
+  private let settings: LinkSettings
+  private let metrics = LinkMetrics()
+  private let routes = Mutex<[RoomID: Route]>([:])
+
+  public init(
+    finder: any RouteFinder<Command>, scheduler: any LinkScheduler, settings: LinkSettings = LinkSettings()
+  ) {
+    self.finder = finder
+    self.scheduler = scheduler
+    self.settings = settings
+  }
+
+  public var movesRooms: Bool { true }
+
+  // MARK: - From sessions to rooms
+
+  public func open(_ opening: SessionOpening, in room: RoomID, from audience: any RoomSubscriber) -> Int {
+    let route = route(to: room, for: audience, opening: opening.session)
+    let leg = route.state.withLock { state -> Leg<Command>? in
+      guard let leg = state.leg else { return nil }
+      state.sessions[opening.session] = true
+      return leg
+    }
+    guard let leg else {
+      look(for: route)
+      return 0
+    }
+    _ = leg.send(.open(opening))
+    return leg.number
+  }
+
+  public func send(
+    _ request: RoomRequest<Command>, to room: RoomID, from audience: any RoomSubscriber
+  ) -> Admission {
+    switch request {
+    case .open(let opening):
+      _ = open(opening, in: room, from: audience)
+      return .taken
+    case .close(let session): return close(session, request, in: room)
+    case .operation(_, let session, _), .relay(_, _, let session), .resync(let session):
+      guard let leg = route(to: room)?.leg(openFor: session) else { return .taken }
+      return leg.send(request)
+    }
+  }
+
+  private func close(_ session: SessionNumber, _ request: RoomRequest<Command>, in room: RoomID) -> Admission {
+    let leg = routes.withLock { routes -> Leg<Command>? in
+      guard let route = routes[room] else { return nil }
+      return route.state.withLock { state in
+        let wasOpen = state.sessions.removeValue(forKey: session) ?? false
+        if state.sessions.isEmpty { routes[room] = nil }
+        return wasOpen ? state.leg : nil
+      }
+    }
+    return leg?.send(request) ?? .taken
+  }
+
+  private func route(to room: RoomID) -> Route? { routes.withLock { $0[room] } }
+
+  /// The room's route, with the session on it.
+  private func route(to room: RoomID, for audience: any RoomSubscriber, opening session: SessionNumber) -> Route {
+    routes.withLock { routes in
+      let route: Route
+      if let known = routes[room], known.audience === audience {
+        route = known
+      } else {
+        route = Route(room: room, audience: audience)
+        routes[room] = route
+      }
+      route.state.withLock { $0.sessions[session] = $0.sessions[session] ?? false }
+      return route
+    }
+  }
+
+  // MARK: - From rooms to sessions
+
+  /// Passes on what an owner says, if it is the one that is listened to.
+  fileprivate func deliver(_ output: RoomOutput, from leg: Leg<Command>) {
+    guard let route = leg.route else { return }
+    var items = output.items[...]
+    var ending: RoomEnding?
+    if case .ended(let reason)? = items.last {
+      ending = reason
+      items.removeLast()
+    }
+    if !items.isEmpty {
+      route.heard.withLock { number in
+        if number == leg.number { route.audience.deliver(RoomOutput(epoch: output.epoch, items: Array(items))) }
+      }
+      if ending == nil, items.contains(where: \.beginsSession) { route.state.withLock { $0.attempts = 0 } }
+    }
+    switch ending {
+    case nil: break
+    case .crowded?: scheduler.run(after: .zero) { self.giveUp(route, .crowded) }
+    case .moved?, .unavailable?:
+      finder.misled(about: route.room)
+      lose(leg)
+    }
+  }
+
+  /// The node that a leg leads to does not serve the room, or cannot be reached any more.
+  fileprivate func lose(_ leg: Leg<Command>) {
+    guard let route = leg.route else { return }
+    let isPresent = route.state.withLock { state in
+      guard state.leg === leg else { return false }
+      state.leg = nil
+      for session in state.sessions.keys { state.sessions[session] = false }
+      return true
+    }
+    guard isPresent else { return }
+    metrics.losses.increment()
+    look(for: route)
+  }
+
+  /// All that leads through a carrier is lost.
+  public func lost(_ carrier: any RoomCarrier<Command>) {
+    let legs = routes.withLock { routes in
+      routes.values.compactMap { route in route.state.withLock { $0.leg } }.filter { $0.carrier === carrier }
+    }
+    for leg in legs { lose(leg) }
+  }
+
+  /// Something about owners has changed: whoever looks need not wait.
+  public func ownersChanged() {
+    let looking = routes.withLock { routes in
+      routes.values.filter { route in route.state.withLock { $0.leg == nil && $0.isLooking } }
+    }
+    for route in looking { scheduler.run(after: .zero) { self.find(route, isExtra: true) } }
+  }
+
+  // MARK: - Looking for owners
+
+  private func look(for route: Route) {
+    let delay = route.state.withLock { state -> Duration? in
+      guard state.leg == nil, !state.isLooking else { return nil }
+      state.isLooking = true
+      return settings.delay(before: state.attempts)
+    }
+    if let delay { scheduler.run(after: delay) { self.find(route) } }
+  }
+
+  /// - Parameter isExtra: whether another look is due all the same.
+  private func find(_ route: Route, isExtra: Bool = false) {
+    guard routes.withLock({ $0[route.room] === route }) else { return }
+    guard let carrier = finder.carrier(for: route.room) else {
+      if isExtra { return }
+      let (delay, isHopeless) = route.state.withLock { state in
+        if state.leg != nil || !state.isLooking { return (nil as Duration?, false) }
+        state.attempts += 1
+        return (settings.delay(before: state.attempts), state.attempts > settings.maxAttempts)
+      }
+      if isHopeless { return giveUp(route, .unavailable) }
+      if let delay { scheduler.run(after: delay) { self.find(route) } }
+      return
+    }
+    // What the new leg brings has to wait until all have been told of it: a session that is still at the last owner must
+    // not see a change of the next one before it has gone there.
+    route.heard.withLock { number in
+      let leg = Leg(number: number + 1, to: carrier, on: route, of: self)
+      let isFound = route.state.withLock { state in
+        guard state.leg == nil, state.isLooking else { return false }
+        state.leg = leg
+        state.isLooking = false
+        state.attempts += 1
+        return true
+      }
+      guard isFound else { return }
+      metrics.moves.increment()
+      number = leg.number
+      route.audience.deliver(RoomOutput(epoch: .zero, items: [.rehoming(number)]))
+    }
+  }
+
+  private func giveUp(_ route: Route, _ ending: RoomEnding) {
+    metrics.failures.increment()
+    route.state.withLock { state in
+      state.leg = nil
+      state.isLooking = false
+      state.attempts = 0
+      for session in state.sessions.keys { state.sessions[session] = false }
+    }
+    route.heard.withLock { number in
+      number += 1
+      route.audience.deliver(RoomOutput(epoch: .zero, items: [.ended(ending)]))
+    }
+  }
+
+  // MARK: - Asking once
+
+  public func read(_ room: RoomID) async -> RoomReading {
+    for attempt in 0..<settings.readAttempts {
+      if let carrier = finder.carrier(for: room), let reading = await carrier.read(room) { return reading }
+      finder.misled(about: room)
+      await withUnsafeContinuation { continuation in
+        scheduler.run(after: settings.delay(before: attempt + 1)) { continuation.resume() }
+      }
+    }
+    return .unavailable
+  }
+
+  public func canOpen(_ room: RoomID) -> Bool { finder.carrier(for: room)?.canOpen(room) ?? true }
+
+  /// Rooms in which this gateway has sessions.
+  public var routeCount: Int { routes.withLock { $0.count } }
+}
+
+extension ClusterLink.Route {
+  fileprivate func leg(openFor session: SessionNumber) -> Leg<Command>? {
+    state.withLock { $0.sessions[session] == true ? $0.leg : nil }
+  }
+}
+
+/// One owner that a room has, or had.
+private final class Leg<Command: RoomCommand>: RoomSubscriber {
+  let number: Int
+  let carrier: any RoomCarrier<Command>
+  let link: ClusterLink<Command>
+  private let room: RoomID
+  private let weakRoute: Weak<ClusterLink<Command>.Route>
+
+  init(
+    number: Int, to carrier: any RoomCarrier<Command>, on route: ClusterLink<Command>.Route,
+    of link: ClusterLink<Command>
+  ) {
+    self.number = number
+    self.carrier = carrier
+    self.link = link
+    room = route.room
+    weakRoute = Weak(route)
+  }
+
+  var route: ClusterLink<Command>.Route? { weakRoute.value }
+  var keepsOperations: Bool { true }
+
+  func send(_ request: RoomRequest<Command>) -> Admission { carrier.send(request, to: room, from: self) }
+  func deliver(_ output: RoomOutput) { link.deliver(output, from: self) }
+}
+
+/// A route holds its leg, and a room may hold a leg for long after its route has gone.
+private final class Weak<Value: AnyObject & Sendable>: Sendable {
+  private let reference: Mutex<Reference>
+
+  private struct Reference: ~Copyable {
+    weak var value: Value?
+  }
+
+  init(_ value: Value) { reference = Mutex(Reference(value: value)) }
+
+  var value: Value? { reference.withLock { $0.value } }
+}
+
+extension RoomOutput.Item {
+  /// Whether a session stands on firm ground after it.
+  fileprivate var beginsSession: Bool {
+    switch self {
+    case .sync, .resuming: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import Gateway
+import Load
+import Ordering
+import RoomCore
+import Rooms
+import Store
+import StoreTesting
+import Synchronization
+import TestSupport
+import Testing
+
+/// A client's socket outlives the owner of its room: nothing that it was told is lost, nothing is applied twice, and all
+/// see one order, although the room changes nodes again and again. The store, the rooms and the sockets are real; that a
+/// node is gone, and who hears of it when, is up to the test.
+@Suite("Rooms that move under their clients", .timeLimit(.minutes(3)))
+struct MovingTests {
+  /// How a room changes its owner.
+  enum Move: String, CaseIterable, CustomTestStringConvertible {
+    case handOff = "the owner hands it off"
+    case usurped = "another node takes it, and the owner finds out when it writes"
+    case usurpedUnheard = "another node takes it, and the gateway hears of it late"
+    case nobody = "for a while nobody has it"
+    case back = "its owner takes it anew"
+
+    var testDescription: String { rawValue }
+  }
+
+  private static func move(_ move: Move, from old: Int, to new: Int, in owners: TestOwners) async throws {
+    switch move {
+    case .handOff:
+      owners.tell(new)
+      try await owners.handOff(from: old, to: new)
+    case .usurped:
+      try await owners.claim(for: new)
+      owners.tell(new)
+    case .usurpedUnheard:
+      try await owners.claim(for: new)
+      try await Task.sleep(for: .milliseconds(30))
+      owners.tell(new)
+    case .nobody:
+      owners.tell(nil)
+      try await owners.handOff(from: old, to: new)
+      try await Task.sleep(for: .milliseconds(30))
+      owners.tell(new)
+    case .back:
+      try await owners.handOff(from: old, to: old)
+      owners.tell(old)
+    }
+  }
+
+  @Test("under load, nobody is cut off, and all is exactly once", arguments: Move.allCases)
+  func underLoad(_ kind: Move) async throws {
+    let seed = Seed.next()
+    try await withServer {
+      $0.nodes = 2
+      $0.gateway.messagesPerSecond = 0
+    } _: { server async throws in
+      var participants = (0..<4).map { LoadedParticipant($0, seed: seed) }
+      let (isDone, moves) = (Tally(), Tally())
+      let (port, owners) = (server.port, server.owners)
+      try await withThrowingTaskGroup(of: (Int, LoadedParticipant)?.self) { group in
+        for (index, participant) in participants.enumerated() {
+          group.addTask {
+            var participant = participant
+            // One connection for all of it: were it cut, the participant would have fewer answers.
+            try await participant.live(port, room: "room", exactly: 300)
+            return (index, participant)
+          }
+        }
+        group.addTask {
+          var owner = 0
+          while isDone.count == 0 {
+            // Long enough for the room to have been of use, however much else the machine does.
+            try await Task.sleep(for: .milliseconds(200))
+            let next = kind == .back ? owner : 1 - owner
+            try await Self.move(kind, from: owner, to: next, in: owners)
+            owner = next
+            moves.add()
+          }
+          return nil
+        }
+        var left = participants.count
+        for try await result in group {
+          guard let (index, participant) = result else { continue }
+          participants[index] = participant
+          left -= 1
+          if left == 0 { isDone.add() }
+        }
+      }
+      #expect(moves.count > 0)
+      let journal = try await server.journal(of: "room")
+      for participant in participants {
+        #expect(participant.acknowledged.count == 300)
+        #expect(participant.view.resumes == 0, "a client was told that it had moved")
+        participant.check(against: journal, participant.id)
+      }
+    }
+  }
+
+  private final class Tally: Sendable {
+    private let value = Atomic<Int>(0)
+
+    var count: Int { value.load(ordering: .relaxed) }
+    func add() { value.add(1, ordering: .relaxed) }
+  }
+
+  @Test("a client of dialect 1 that misses nothing hears nothing, and one that missed a change gets the state")
+  func fullState() async throws {
+    try await withServer {
+      $0.nodes = 2
+    } _: { server async throws in
+      let asha = try await RoomClient.joined(server.port, as: "asha")
+      asha.add("Dal", as: "asha")
+      _ = try await asha.next("item_added")
+      try await server.owners.claim(for: 1)
+      server.owners.tell(1)
+      // The old owner finds out, and the operation is sent again to the new one.
+      asha.add("Naan", as: "asha")
+      #expect(try await asha.next()["data"]["item"]["dishName"] == "Naan")
+      #expect(try await server.journal(of: "room").count == 4)
+      #expect(server.owners.misledCount > 0)
+    }
+  }
+
+  @Test("an unnamed operation whose owner is lost is applied once, although its answer was lost with it")
+  func unnamed() async throws {
+    try await withServer {
+      $0.nodes = 2
+    } _: { server async throws in
+      let asha = try await RoomClient.joined(server.port, as: "asha")
+      // It is written, and the owner ends without a word about it.
+      server.store.behaviour = .writeAndAnswer(.stale)
+      asha.add("Dal", as: "asha")
+      try await eventually("the commit") { server.owners.misledCount > 0 }
+      server.store.behaviour = .pass
+      try await server.owners.claim(for: 1)
+      server.owners.tell(1)
+      while try await asha.next("sync")["data"]["items"].elements.count != 1 {}
+      asha.add("Naan", as: "asha")
+      #expect(try await asha.next("item_added")["data"]["orderState"]["items"].elements.count == 2)
+      #expect(try await server.journal(of: "room").count == 4)
+    }
+  }
+
+  @Test("a room that nobody has for too long sends its clients away to come back later")
+  func givenUp() async throws {
+    try await withServer {
+      $0.nodes = 2
+    } _: { server async throws in
+      let asha = try await RoomClient.joined(server.port, as: "asha")
+      server.owners.tell(nil)
+      _ = await server.registry.handOff(Set(Slot.all))
+      #expect(try await RawConnection.open(server.port).get("/party/room").status == 503)
+      #expect(try await asha.socket.waitForClosure(within: .seconds(90))?.code == 1013)
+    }
+  }
+}
