@@ -34,6 +34,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0"),
     .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
     .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
@@ -62,7 +63,16 @@ let package = Package(
       name: "Rooms", dependencies: ["RoomCore", "JSONText", "Store", collections, logging, metrics],
       swiftSettings: settings),
     // Floor 4: the way to a room.
-    .target(name: "Link", dependencies: ["RoomCore", "Rooms", metrics, coreMetrics], swiftSettings: settings),
+    .target(
+      name: "Link",
+      dependencies: [
+        "RoomCore", "Wire", "Rooms", logging, metrics, coreMetrics,
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      swiftSettings: settings),
     // Floor 6: transport.
     .target(
       name: "Gateway",
@@ -144,6 +154,16 @@ let package = Package(
       dependencies: [
         "Rooms", "Wire", "Store", "StoreTesting", "TestSupport", "RoomCore", "JSONText", "Ordering", logging,
         .product(name: "InMemoryLogging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "LinkTests",
+      dependencies: [
+        "Link", "Wire", "Rooms", "Ordering", "RoomCore", "JSONText", "TestSupport", logging,
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -38,6 +38,14 @@ public struct BinaryWriter: Sendable {
     bytes.append(contentsOf: content)
   }
 
+  /// Bytes that need no length, because they are the last ones.
+  public mutating func append(_ content: some Collection<UInt8>) { bytes.append(contentsOf: content) }
+
+  /// Puts a number where four bytes were left for it.
+  public mutating func overwrite(at index: Int, bigEndian value: UInt32) {
+    for offset in 0..<4 { bytes[index + offset] = UInt8(truncatingIfNeeded: value >> (24 - 8 * UInt32(offset))) }
+  }
+
   /// Whether there is one, and the one.
   public mutating func write<Value>(optional value: Value?, _ write: (inout BinaryWriter, Value) -> Void) {
     self.write(value != nil)
@@ -121,6 +129,12 @@ public struct BinaryReader: Sendable {
       throw BinaryError("a text is not UTF-8")
     }
     return text
+  }
+
+  /// All that is left, which need not be understood.
+  public mutating func remainder() -> [UInt8] {
+    defer { rest = [] }
+    return Array(rest)
   }
 
   /// The number of things that follow, each at least a byte.

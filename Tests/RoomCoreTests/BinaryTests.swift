@@ -53,6 +53,20 @@ struct BinaryTests {
     }
   }
 
+  @Test("a length can be written when it is known, and what is last needs none")
+  func openEnd() throws {
+    var writer = BinaryWriter()
+    for _ in 0..<5 { writer.write(byte: 9) }
+    writer.overwrite(at: 1, bigEndian: 0x0102_03FF)
+    writer.append([7, 8])
+    #expect(writer.bytes == [9, 1, 2, 3, 0xFF, 7, 8])
+    var reader = BinaryReader(writer.bytes)
+    for _ in 0..<5 { _ = try reader.byte() }
+    #expect(reader.remainder() == [7, 8])
+    #expect(reader.remainder() == [])
+    try reader.end()
+  }
+
   @Test("what no writer writes is an error")
   func hostile() {
     func refuses(_ bytes: [UInt8], _ read: (inout BinaryReader) throws -> Void) {
