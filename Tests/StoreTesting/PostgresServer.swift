@@ -78,7 +78,7 @@ package final class PostgresServer: Sendable {
     fi
     start() {
       $as "$2/postgres" -D data -k "$1" -c listen_addresses= -c max_connections=300 -c shared_buffers=32MB \\
-        -c log_min_messages=error >> log 2>&1 < /dev/null &
+        -c log_min_messages=error -c track_activity_query_size=16384 >> log 2>&1 < /dev/null &
       server=$!
     }
     start "$1" "$2"
@@ -126,12 +126,10 @@ package final class PostgresServer: Sendable {
     return url(of: name)
   }
 
-  /// Stops it as a machine would that loses its power, and waits until it is gone.
+  /// Stops it as a machine would that loses its power, and waits until nobody can connect.
   package func stop() async {
     say("stop")
-    while FileManager.default.fileExists(atPath: directory + "/data/postmaster.pid"), isAnswering {
-      await Task.yield()
-    }
+    while isAnswering, !Task.isCancelled { await Task.yield() }
   }
 
   package func start() async throws {

@@ -8,6 +8,9 @@ public struct PostgresConfiguration: Sendable {
   public var cluster: String
   /// Used when the store is new: a random string, made by the caller.
   public var history: String
+  /// Whether to make the schema, or bring it up to what this program knows, and to give the store a new history where
+  /// that is due. Whoever only looks in leaves all as it is.
+  public var migrates = true
   /// Called on one of the store's threads when the store has a new history while it is open: what clients know, and
   /// rooms in memory, may lie beyond what the store holds. The identity that is given is the store's from now on.
   public var historyChanged: (@Sendable (StoreIdentity) -> Void)?

@@ -47,9 +47,11 @@ final class PostgresConnection {
   var isSound: Bool {
     guard PQstatus(pointer) == CONNECTION_OK else { return false }
     var poller = pollfd(fd: PQsocket(pointer), events: Int16(POLLIN), revents: 0)
-    guard poll(&poller, 1, 0) != 0 else { return true }
-    // Something came unasked: a notice, or the end.
-    return PQconsumeInput(pointer) == 1 && PQstatus(pointer) == CONNECTION_OK
+    while poll(&poller, 1, 0) > 0 {
+      // Something came unasked: a notice, or the reason of the end and then the end.
+      guard PQconsumeInput(pointer) == 1, PQstatus(pointer) == CONNECTION_OK else { return false }
+    }
+    return true
   }
 
   // MARK: Statements

@@ -27,7 +27,7 @@ final class PostgresHistory: Sendable {
   ) throws(StoreError) {
     self.settings = settings
     var identity = greeting.identity
-    if greeting.notedTimeline != greeting.timeline {
+    if settings.migrates, greeting.notedTimeline != greeting.timeline {
       do {
         identity = try PostgresDatabase.note(greeting, isRewound: true, on: connection, settings)
       } catch {
@@ -52,12 +52,11 @@ final class PostgresHistory: Sendable {
       throw .unavailable("the database is not the one that was opened")
     }
     var identity = greeting.identity
-    if greeting.timeline != known.timeline || greeting.timeline != greeting.notedTimeline {
+    let isNew = greeting.timeline != known.timeline || greeting.timeline != greeting.notedTimeline
+    if settings.migrates, isNew {
       do {
-        let isRewound =
-          try known.lastCommit.map { commit throws(PostgresFailure) in try !PostgresCommits.has(commit, on: connection)
-          }
-          ?? true
+        var isRewound = greeting.identity.history == known.identity.history
+        if isRewound, let witness = known.lastCommit { isRewound = try !PostgresCommits.has(witness, on: connection) }
         identity = try PostgresDatabase.note(greeting, isRewound: isRewound, on: connection, settings)
       } catch {
         throw StoreError(postgres: error)

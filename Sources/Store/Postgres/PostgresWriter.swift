@@ -43,7 +43,7 @@ final class PostgresWriter: Sendable {
     await withUnsafeContinuation { continuation in
       let thread = Thread {
         let opened = Result { () throws(StoreError) in
-          let (connection, greeting) = try PostgresDatabase.connect(settings, migrating: true)
+          let (connection, greeting) = try PostgresDatabase.connect(settings, migrating: settings.migrates)
           let history = try PostgresHistory(settings, greeting, on: connection)
           return Loop(PostgresWriter(settings, history, PostgresCounters()), connection)
         }
