@@ -78,7 +78,7 @@ setup:
 	@.ci/setup
 
 setup-test:
-	@.ci/setup strace python3 openssl curl
+	@.ci/setup postgresql strace python3 openssl curl
 
 setup-conformance:
 	@.ci/setup python3 python3-websockets openssl curl nghttp2-client

@@ -52,10 +52,12 @@ let package = Package(
     .target(name: "Ordering", dependencies: ["RoomCore", "JSONText"], swiftSettings: settings),
     // Floor 2: bytes in and out; what is kept.
     .target(name: "Wire", dependencies: ["Ordering", "RoomCore", "JSONText"], swiftSettings: settings),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .target(
       name: "Store",
       dependencies: [
-        "RoomCore", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+        "RoomCore", "CPostgres", .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: settings),
     // Floor 3: rooms that run.
@@ -137,7 +139,7 @@ let package = Package(
     // The contract that every store is held to, and a store that fails on demand.
     .target(
       name: "StoreTesting",
-      dependencies: ["Store", "RoomCore", .product(name: "GRDBSQLite", package: "GRDB.swift")],
+      dependencies: ["Store", "RoomCore", "CPostgres", .product(name: "GRDBSQLite", package: "GRDB.swift")],
       path: "Tests/StoreTesting", swiftSettings: settings),
     .executableTarget(
       name: "store-crash-child", dependencies: ["Store", "RoomCore", "TestSupport"], path: "Tests/StoreCrashChild",

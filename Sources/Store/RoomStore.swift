@@ -31,6 +31,24 @@ public protocol RoomStore: Sendable {
   /// All slots, in order.
   func slots() async throws(StoreError) -> [SlotRecord]
 
+  // MARK: Nodes
+
+  /// Says that a node lives: writes its row, or refreshes it, at the present time of the store's own clock.
+  ///
+  /// Rows that were not refreshed for seven days are deleted on the way.
+  ///
+  /// - Parameters:
+  ///   - address: where the node's peers reach it.
+  ///   - pid: its process on its machine.
+  func beat(_ node: NodeID, address: String, pid: Int32) async throws(StoreError)
+
+  /// All nodes that have a row, in the order of their names, whether they still live or not: that is for the reader to
+  /// judge by the age of their last heartbeat.
+  func nodes() async throws(StoreError) -> [NodeRecord]
+
+  /// Deletes a node's row, if it has one.
+  func forget(_ node: NodeID) async throws(StoreError)
+
   // MARK: Rooms
 
   /// Adds one commit to the journal, in one transaction with whatever other commits wait at that time.
@@ -148,6 +166,22 @@ public struct SlotRecord: Sendable, Equatable {
     self.slot = slot
     self.epoch = epoch
     self.owner = owner
+  }
+}
+
+/// What a node last said of itself.
+public struct NodeRecord: Sendable, Equatable {
+  public let node: NodeID
+  public let address: String
+  public let pid: Int32
+  /// Since its last heartbeat, measured by the store's clock alone. Never negative.
+  public let age: Duration
+
+  public init(node: NodeID, address: String, pid: Int32, age: Duration) {
+    self.node = node
+    self.address = address
+    self.pid = pid
+    self.age = age
   }
 }
 

@@ -1,4 +1,7 @@
-// A process that commits without a pause until it is killed: `store-crash-child PATH SEED ROOMS`.
+// A process that commits without a pause until it is killed: `store-crash-child STORE SEED ROOMS [PART PARTS]`.
+//
+// STORE is a file of SQLite's, or a database of PostgreSQL's by its URL. With PART and PARTS it is one of several nodes
+// on one store, and owns the slots whose number is PART modulo PARTS.
 //
 // Says `ready` when it has claimed the slots, and `ROOM POSITION` after each commit that it was told is on disk, each
 // with a write of its own, so that what it had been told before it died is known.
@@ -71,17 +74,29 @@ final class Room: Sendable {
 }
 
 let arguments = CommandLine.arguments
-guard arguments.count == 4, let seed = UInt64(arguments[2]), let count = Int(arguments[3]) else {
-  fail("usage: store-crash-child PATH SEED ROOMS")
+guard [4, 6].contains(arguments.count), let seed = UInt64(arguments[2]), let count = Int(arguments[3]) else {
+  fail("usage: store-crash-child STORE SEED ROOMS [PART PARTS]")
 }
+let (part, parts) = arguments.count == 6 ? (Int(arguments[4]) ?? 0, Int(arguments[5]) ?? 1) : (0, 1)
+
+func open(_ place: String) async throws -> any RoomStore {
+  if place.hasPrefix("postgres:") {
+    return try await PostgresStore.open(PostgresConfiguration(url: place, history: "crash"))
+  }
+  return try await SQLiteStore.open(
+    SQLiteConfiguration(path: place, history: "crash", mode: parts > 1 ? .shared : .exclusive))
+}
+
 do {
-  let store = try await SQLiteStore.open(SQLiteConfiguration(path: arguments[1], history: "crash"))
+  let store = try await open(arguments[1])
+  let slots = try await store.slots().filter { $0.slot.number % parts == part }
   let epochs = try await store.claim(
-    store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }, for: NodeID("\(getpid())"))
+    slots.map { SlotClaim(slot: $0.slot, expected: $0.epoch) }, for: NodeID("\(getpid())"))
   say("ready")
   let lane = Lane()
   for number in 0..<count {
-    guard let id = RoomID("room-\(number)"), let epoch = epochs[Slot(of: id)] else { fail("no room \(number)") }
+    guard let id = RoomID("room-\(number)") else { fail("no room \(number)") }
+    guard let epoch = epochs[Slot(of: id)] else { continue }
     let head = try await store.load(id)?.head ?? .zero
     Room(id, in: store, on: lane, epoch: epoch, next: head.next.number, seed: seed &+ UInt64(number)).goOn()
   }

@@ -64,7 +64,7 @@ package final class FaultyStore: RoomStore {
   /// All commits that were handed in, whatever became of them.
   package var submittedCommits: Int { state.withLock { $0.submitted } }
 
-  /// Thrown by `load`, `journal`, `rooms`, `slots` and `dueTimers` until it is nil again.
+  /// Thrown by `load`, `journal`, `rooms`, `slots`, `nodes` and `dueTimers` until it is nil again.
   package var readError: StoreError? {
     get { state.withLock { $0.readError } }
     set { state.withLock { $0.readError = newValue } }
@@ -122,6 +122,21 @@ package final class FaultyStore: RoomStore {
   package func slots() async throws(StoreError) -> [SlotRecord] {
     try read()
     return try await inner.slots()
+  }
+
+  package func beat(_ node: NodeID, address: String, pid: Int32) async throws(StoreError) {
+    try write()
+    try await inner.beat(node, address: address, pid: pid)
+  }
+
+  package func nodes() async throws(StoreError) -> [NodeRecord] {
+    try read()
+    return try await inner.nodes()
+  }
+
+  package func forget(_ node: NodeID) async throws(StoreError) {
+    try write()
+    try await inner.forget(node)
   }
 
   package func load(_ room: RoomID) async throws(StoreError) -> StoredRoom? {

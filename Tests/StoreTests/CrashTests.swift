@@ -98,13 +98,15 @@ struct CrashTests {
   // MARK: The child
 
   static func run(
-    path: String, seed: UInt64, killAfter lines: Int, delayMicroseconds: UInt32
+    path: String, seed: UInt64, killAfter lines: Int, delayMicroseconds: UInt32, part: Int? = nil, of parts: Int = 1
   ) async throws -> Life {
     let result: Result<Life, any Error> = await withUnsafeContinuation { continuation in
       Thread.detachNewThread {
         continuation.resume(
           returning: Result {
-            try live(path: path, seed: seed, killAfter: lines, delayMicroseconds: delayMicroseconds)
+            try live(
+              path: path, seed: seed, killAfter: lines, delayMicroseconds: delayMicroseconds,
+              part: part.map { [$0, parts] } ?? [])
           })
       }
     }
@@ -112,7 +114,7 @@ struct CrashTests {
   }
 
   private static func live(
-    path: String, seed: UInt64, killAfter lines: Int, delayMicroseconds: UInt32
+    path: String, seed: UInt64, killAfter lines: Int, delayMicroseconds: UInt32, part: [Int]
   ) throws -> Life {
     let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
       .deletingLastPathComponent().appendingPathComponent("store-crash-child").path
@@ -125,7 +127,7 @@ struct CrashTests {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, writing, 1)
-    let words = [program, path, "\(seed)", "\(roomCount)"]
+    let words = [program, path, "\(seed)", "\(roomCount)"] + part.map(String.init)
     let arguments = words.map { word in strdup(word) }
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0

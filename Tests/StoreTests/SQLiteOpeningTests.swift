@@ -153,16 +153,16 @@ struct SQLiteOpeningTests {
     await writer.commit(room("a"), 1)
     await old.close()
 
-    let step = (number: 3, sql: "CREATE TABLE extra (x); INSERT INTO extra VALUES (7)")
-    await expectRefused("older schema 2", mode: .readOnly) { $0.extraMigrations = [step] }
+    let step = (number: 4, sql: "CREATE TABLE extra (x); INSERT INTO extra VALUES (7)")
+    await expectRefused("older schema 3", mode: .readOnly) { $0.extraMigrations = [step] }
     let new = try await open { $0.extraMigrations = [step] }
     #expect(try await new.load(room("a"))?.head == SequenceNumber(1))
     await new.close()
     #expect(try RawDatabase(path).query("SELECT x FROM extra") == ["7"])
-    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["3"])
+    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["4"])
 
-    await expectRefused("schema 3", "newer program")
-    await expectRefused("schema 3", "newer program", mode: .readOnly)
+    await expectRefused("schema 4", "newer program")
+    await expectRefused("schema 4", "newer program", mode: .readOnly)
   }
 
   /// A file of the first schema knows of no oldest rows; the step counts them.
@@ -178,7 +178,7 @@ struct SQLiteOpeningTests {
     await old.close()
     let raw = try RawDatabase(path)
     for sql in [
-      "DROP INDEX snapshots_by_oldest", "ALTER TABLE snapshots DROP COLUMN oldest",
+      "DROP INDEX snapshots_by_oldest", "ALTER TABLE snapshots DROP COLUMN oldest", "DROP TABLE nodes",
       "UPDATE meta SET value = '1' WHERE key = 'schema_version'",
     ] { try raw.query(sql) }
 
@@ -193,9 +193,9 @@ struct SQLiteOpeningTests {
   }
 
   @Test func aStepThatFailsLeavesTheSchemaBeforeIt() async throws {
-    let steps = [(number: 3, sql: "CREATE TABLE good (x)"), (number: 4, sql: "CREATE TABLE half (x); nonsense")]
+    let steps = [(number: 4, sql: "CREATE TABLE good (x)"), (number: 5, sql: "CREATE TABLE half (x); nonsense")]
     await #expect(throws: StoreError.self) { try await open { $0.extraMigrations = steps } }
-    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["3"])
+    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["4"])
     #expect(try RawDatabase(path).query("SELECT count(*) FROM sqlite_schema WHERE name = 'half'") == ["0"])
     try await open { $0.extraMigrations = Array(steps[..<1]) }.close()
   }

@@ -160,6 +160,22 @@ enum SQLiteReads {
     return present
   }
 
+  // MARK: Nodes
+
+  static func nodes(from database: Database) throws -> [NodeRecord] {
+    let statement = try SQLiteStatement.cached(
+      "SELECT node, address, pid, max(0, \(SQLiteSchema.now) - heartbeat) FROM nodes ORDER BY node", on: database)
+    defer { statement.reset() }
+    var nodes: [NodeRecord] = []
+    while try statement.step() {
+      nodes.append(
+        NodeRecord(
+          node: NodeID(statement.string(0)), address: statement.string(1),
+          pid: Int32(truncatingIfNeeded: statement.int64(2)), age: .milliseconds(statement.int64(3))))
+    }
+    return nodes
+  }
+
   // MARK: Looking in
 
   static func rooms(after: RoomID?, limit: Int, from database: Database) throws -> [RoomSummary] {

@@ -69,6 +69,17 @@ enum SQLiteSchema {
         UPDATE snapshots SET oldest = (\(oldestCovered(room: "snapshots.room", through: "snapshots.sequence")));
         CREATE INDEX snapshots_by_oldest ON snapshots (oldest) WHERE oldest IS NOT NULL;
         """),
+    // `heartbeat` in milliseconds since 1970, by the clock of the machine that all processes on the file share.
+    SQLiteMigration(
+      number: 3,
+      sql: """
+        CREATE TABLE nodes (
+          node TEXT PRIMARY KEY,
+          address TEXT NOT NULL,
+          pid INTEGER NOT NULL,
+          heartbeat INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """),
   ]
 
   /// The value of `snapshots.oldest` for a room's snapshot.
@@ -78,6 +89,12 @@ enum SQLiteSchema {
     FROM journal j WHERE j.room = \(room) ORDER BY j.first LIMIT 1
     """
   }
+
+  /// The machine's clock in milliseconds since 1970.
+  static let now = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+  /// How long a node is remembered that says nothing.
+  static let nodeRetentionMillis = 7 * 86_400_000
 
   /// Made before the first step, as the steps are counted in it.
   static let meta = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"

@@ -46,6 +46,9 @@ final class SQLiteSession {
   private let saveSnapshot: SQLiteStatement
   private let updateOldest: SQLiteStatement
   private let deleteRoomParts: [SQLiteStatement]
+  private let refreshNode: SQLiteStatement
+  private let deleteOldNodes: SQLiteStatement
+  private let deleteNode: SQLiteStatement
   private let touchProbe: SQLiteStatement
 
   init(
@@ -117,6 +120,15 @@ final class SQLiteSession {
         try prepare("DELETE FROM journal WHERE room = ?1"), try prepare("DELETE FROM snapshots WHERE room = ?1"),
         try prepare("DELETE FROM timers WHERE room = ?1"), try prepare("DELETE FROM rooms WHERE id = ?1"),
       ]
+      refreshNode = try prepare(
+        """
+        INSERT INTO nodes (node, address, pid, heartbeat) VALUES (?1, ?2, ?3, \(SQLiteSchema.now))
+        ON CONFLICT (node) DO UPDATE
+        SET address = excluded.address, pid = excluded.pid, heartbeat = excluded.heartbeat
+        """)
+      deleteOldNodes = try prepare(
+        "DELETE FROM nodes WHERE heartbeat < \(SQLiteSchema.now) - \(SQLiteSchema.nodeRetentionMillis)")
+      deleteNode = try prepare("DELETE FROM nodes WHERE node = ?1")
       touchProbe = try prepare("UPDATE meta SET value = value + 1 WHERE key = 'probe'")
     } catch {
       for statement in prepared { statement.finalize() }
@@ -214,6 +226,20 @@ final class SQLiteSession {
     releaseSlot.bind(1, slot.number)
     releaseSlot.bind(2, epoch.number)
     try releaseSlot.run()
+  }
+
+  // MARK: Nodes
+
+  func beat(_ node: NodeID, address: String, pid: Int32) throws(SQLiteFailure) {
+    try refreshNode.with(1, node.name) { () throws(SQLiteFailure) in
+      refreshNode.bind(3, Int64(pid))
+      try refreshNode.run(2, text: Array(address.utf8))
+    }
+    try deleteOldNodes.run()
+  }
+
+  func forget(_ node: NodeID) throws(SQLiteFailure) {
+    try deleteNode.run(1, text: Array(node.name.utf8))
   }
 
   // MARK: Rooms

@@ -107,6 +107,20 @@ public final class SQLiteStore: RoomStore {
     }
   }
 
+  // MARK: Nodes
+
+  public func beat(_ node: NodeID, address: String, pid: Int32) async throws(StoreError) {
+    try await write { try $0.beat(node, address: address, pid: pid) }
+  }
+
+  public func nodes() async throws(StoreError) -> [NodeRecord] {
+    try await read { try SQLiteReads.nodes(from: $0) }
+  }
+
+  public func forget(_ node: NodeID) async throws(StoreError) {
+    try await write { try $0.forget(node) }
+  }
+
   // MARK: Rooms
 
   public func commit(_ commit: RoomCommit, completion: @escaping @Sendable (CommitOutcome) -> Void) {

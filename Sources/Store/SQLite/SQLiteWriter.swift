@@ -7,10 +7,7 @@ internal import Synchronization
 
 /// The thread that writes.
 ///
-/// While one transaction is on its way to the disk, the next one gathers: whatever is queued when the thread comes
-/// back goes into one transaction, with one fsync for all of it. So nobody waits on purpose, and the busier the store,
-/// the more share an fsync. The commits that a lane hands in before it next comes to what is posted to it are one
-/// gathering: the thread is not woken for the first of them, only to find the second one alone in the next transaction.
+/// How what is written comes to share a transaction is said at `GroupQueue`.
 ///
 /// Saved before told: outcomes are posted after COMMIT has returned, one post for each lane.
 ///
@@ -19,10 +16,8 @@ internal import Synchronization
 /// nobody is blamed, and all may be sent again; else all are unknown. May the connection be spoilt? Then everything is
 /// closed and opened anew, before the outcomes are told, so that whoever reloads reads what the file holds.
 final class SQLiteWriter: Sendable {
-  typealias Completion = @Sendable (CommitOutcome) -> Void
-
-  private enum Work: Sendable {
-    case commit(RoomCommit, Completion)
+  private enum Work: GroupWork {
+    case commit(RoomCommit, CommitCompletion)
     case write(any SQLiteWrite)
 
     var bytes: Int {
@@ -40,23 +35,8 @@ final class SQLiteWriter: Sendable {
     var mayBeRefused: Bool { isCommit || bytes > 0 }
   }
 
-  private struct Queue {
-    var waiting: [Work] = []
-    /// How many of them may be taken; behind them is what lanes are still gathering.
-    var gathered = 0
-    /// The lanes that have been posted the end of their gathering.
-    var gathering: Set<ObjectIdentifier> = []
-    var bytes = 0
-    var isAsleep = false
-    var isClosing = false
-    /// Resumed when all is closed.
-    var closers: [UnsafeContinuation<Void, Never>] = []
-    var isClosed = false
-  }
-
   private let settings: SQLiteConfiguration
-  private let queue = Mutex(Queue())
-  private let wake = DispatchSemaphore(value: 0)
+  private let queue: GroupQueue<Work>
   private let counters = Mutex(StoreStatistics())
   let readers: SQLiteReaders
   private let lock: FileLock
@@ -64,6 +44,10 @@ final class SQLiteWriter: Sendable {
   private init(_ settings: SQLiteConfiguration, lock: FileLock) {
     self.settings = settings
     self.lock = lock
+    queue = GroupQueue(
+      .init(
+        groupRows: settings.groupRows, groupBytes: settings.groupBytes, queueRows: settings.queueRows,
+        queueBytes: settings.queueBytes))
     readers = SQLiteReaders(settings)
   }
 
@@ -100,35 +84,24 @@ final class SQLiteWriter: Sendable {
     }
   }
 
-  var isClosing: Bool { queue.withLock { $0.isClosing } }
+  var isClosing: Bool { queue.isClosing }
 
   var statistics: StoreStatistics {
     var statistics = counters.withLock { $0 }
-    queue.withLock { queue in
-      statistics.queueDepth = queue.waiting.count
-      statistics.queueBytes = queue.bytes
-    }
+    (statistics.queueDepth, statistics.queueBytes) = queue.depth
     statistics.readDepth = readers.depth
     return statistics
   }
 
   // MARK: Handing in
 
-  func submit(_ commit: RoomCommit, completion: @escaping Completion) {
+  func submit(_ commit: RoomCommit, completion: @escaping CommitCompletion) {
     let lane = commit.lane
     do throws(StoreError) {
-      let isFirst = try append(.commit(commit, completion)) { $0.gathering.insert(ObjectIdentifier(lane)).inserted }
-      if isFirst { lane.post { self.endGathering(of: lane) } }
+      try queue.append(.commit(commit, completion), gatheringOn: lane)
     } catch {
       counters.withLock { $0.failed += 1 }
       lane.post { completion(.failed(error)) }
-    }
-  }
-
-  private func endGathering(of lane: any CompletionLane) {
-    queue.withLock { queue in
-      queue.gathering.remove(ObjectIdentifier(lane))
-      release(&queue)
     }
   }
 
@@ -139,7 +112,7 @@ final class SQLiteWriter: Sendable {
     let result: Result<Value, StoreError> = await withUnsafeContinuation { continuation in
       let write = PendingWrite(bytes: bytes, body: body, continuation: continuation)
       do throws(StoreError) {
-        try append(.write(write)) { release(&$0) }
+        try queue.append(.write(write))
       } catch {
         continuation.resume(returning: .failure(error))
       }
@@ -147,96 +120,13 @@ final class SQLiteWriter: Sendable {
     return try result.get()
   }
 
-  /// - Parameter appended: called with the lock held.
-  private func append<Value>(_ work: Work, appended: (inout Queue) -> Value) throws(StoreError) -> Value {
-    try queue.withLock { queue throws(StoreError) in
-      guard !queue.isClosing else { throw .closed }
-      let isFull = queue.waiting.count >= settings.queueRows || queue.bytes >= settings.queueBytes
-      if isFull, work.mayBeRefused {
-        throw .unavailable("too much is waiting to be written (\(queue.waiting.count) writes)")
-      }
-      queue.waiting.append(work)
-      queue.bytes += work.bytes
-      return appended(&queue)
-    }
-  }
-
-  /// Lets the thread take all that is queued.
-  private func release(_ queue: inout Queue) {
-    queue.gathered = queue.waiting.count
-    guard queue.isAsleep else { return }
-    queue.isAsleep = false
-    wake.signal()
-  }
-
   /// Lets the writer finish what it has and close.
-  func close() async {
-    await withUnsafeContinuation { continuation in
-      let isClosed = queue.withLock { queue in
-        guard !queue.isClosed else { return true }
-        queue.closers.append(continuation)
-        beginClosing(&queue)
-        return false
-      }
-      if isClosed { continuation.resume() }
-    }
-  }
+  func close() async { await queue.close() }
 
   /// The same without waiting.
-  func stop() {
-    queue.withLock { beginClosing(&$0) }
-  }
-
-  private func beginClosing(_ queue: inout Queue) {
-    queue.isClosing = true
-    release(&queue)
-  }
+  func stop() { queue.stop() }
 
   // MARK: The thread's side
-
-  /// The next transaction's work, in the order in which it came; nil when there will be none. Sleeps until there is.
-  private func next() -> [Work]? {
-    while true {
-      let taken: [Work]? = queue.withLock { queue in
-        guard queue.gathered > 0 else {
-          if queue.isClosing { return nil }
-          queue.isAsleep = true
-          return []
-        }
-        return take(from: &queue)
-      }
-      guard let taken else { return nil }
-      if !taken.isEmpty { return taken }
-      wake.wait()
-    }
-  }
-
-  private func take(from queue: inout Queue) -> [Work] {
-    var count = 0
-    var bytes = 0
-    for work in queue.waiting.prefix(queue.gathered) {
-      if count > 0, count >= settings.groupRows || bytes + work.bytes > settings.groupBytes { break }
-      count += 1
-      bytes += work.bytes
-    }
-    queue.bytes -= bytes
-    queue.gathered -= count
-    if count == queue.waiting.count {
-      defer { queue.waiting = [] }
-      return queue.waiting
-    }
-    defer { queue.waiting.removeFirst(count) }
-    return Array(queue.waiting[..<count])
-  }
-
-  private func closed() {
-    let closers = queue.withLock { queue in
-      queue.isClosed = true
-      defer { queue.closers = [] }
-      return queue.closers
-    }
-    for closer in closers { closer.resume() }
-  }
 
   /// What the thread alone touches.
   private final class Loop {
@@ -254,10 +144,10 @@ final class SQLiteWriter: Sendable {
     }
 
     func run() {
-      while let work = writer.next() { perform(work) }
+      while let work = writer.queue.next() { perform(work) }
       shutDown(checkpoint: writer.settings.mode == .exclusive ? "TRUNCATE" : "PASSIVE")
       writer.lock.release()
-      writer.closed()
+      writer.queue.closed()
     }
 
     // MARK: One transaction
@@ -291,12 +181,7 @@ final class SQLiteWriter: Sendable {
       let elapsed = clock.now - started
       switch end {
       case .done:
-        writer.counters.withLock { counters in
-          counters.transactions += 1
-          counters.largestGroup = max(counters.largestGroup, work.count(where: \.isCommit))
-          counters.lastTransactionNanoseconds = elapsed.nanoseconds
-          counters.totalTransactionNanoseconds += elapsed.nanoseconds
-        }
+        writer.counters.withLock { $0.count(transactionOf: work.count(where: \.isCommit), took: elapsed) }
         finish(work, without: refused, outcomes: outcomes, error: nil)
       case .failed(let failure, _, let isSound):
         if failure.spoilsConnection || !isSound { disconnect() }
@@ -362,34 +247,15 @@ final class SQLiteWriter: Sendable {
     private func finish(
       _ work: [Work], without refused: [Int: StoreError], outcomes: [CommitOutcome], error: StoreError?
     ) {
-      var lanes: [(lane: any CompletionLane, told: [(Completion, CommitOutcome)])] = []
-      var places: [ObjectIdentifier: Int] = [:]
-      var counted = StoreStatistics()
+      var told = CommitOutcomes()
       for (index, item) in work.enumerated() {
         switch item {
-        case .write(let write):
-          write.finish(refused[index] ?? error)
+        case .write(let write): write.finish(refused[index] ?? error)
         case .commit(let commit, let completion):
-          let outcome = refused[index].map { .failed($0) } ?? outcomes[index]
-          counted.count(outcome, bytes: commit.text.count)
-          let place: Int
-          if let known = places[ObjectIdentifier(commit.lane)] {
-            place = known
-          } else {
-            place = lanes.count
-            places[ObjectIdentifier(commit.lane)] = place
-            lanes.append((commit.lane, []))
-          }
-          lanes[place].told.append((completion, outcome))
+          told.add(refused[index].map { .failed($0) } ?? outcomes[index], of: commit, completion)
         }
       }
-      // Before they are told, so that whoever was told finds himself counted.
-      writer.counters.withLock { $0.add(counted) }
-      for (lane, told) in lanes {
-        lane.post {
-          for (completion, outcome) in told { completion(outcome) }
-        }
-      }
+      told.tell(counting: writer.counters)
     }
 
     // MARK: The connection
@@ -488,35 +354,5 @@ private final class PendingWrite<Value: Sendable>: SQLiteWrite {
     } else {
       preconditionFailure("a transaction ended well without one of its writes")
     }
-  }
-}
-
-extension StoreStatistics {
-  fileprivate mutating func count(_ outcome: CommitOutcome, bytes: Int) {
-    switch outcome {
-    case .committed:
-      committed += 1
-      committedBytes += bytes
-    case .stale: stale += 1
-    case .conflict: conflicts += 1
-    case .failed: failed += 1
-    case .unknown: unknown += 1
-    }
-  }
-
-  fileprivate mutating func add(_ other: StoreStatistics) {
-    committed += other.committed
-    committedBytes += other.committedBytes
-    stale += other.stale
-    conflicts += other.conflicts
-    failed += other.failed
-    unknown += other.unknown
-  }
-}
-
-extension Duration {
-  fileprivate var nanoseconds: Int64 {
-    let (seconds, attoseconds) = components
-    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
   }
 }

@@ -10,24 +10,22 @@ import Wire
 struct RoomsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rooms",
-    abstract: "Look into a data file, whether a server runs on it or not.",
+    abstract: "Look into a store, whether a server runs on it or not.",
     discussion: "Example: stonepot rooms ls --store sqlite:data/stonepot.sqlite",
     subcommands: [ListRooms.self, ShowRoom.self, ExportRooms.self, ImportRooms.self, VerifyRooms.self])
 }
 
 struct StoreOption: ParsableArguments {
-  @Option(help: ArgumentHelp("Where the rooms live.", valueName: "sqlite:path"))
+  @Option(help: ArgumentHelp("Where the rooms live: sqlite:path or postgres://….", valueName: "address"))
   var store = "sqlite:data/stonepot.sqlite"
 
   @Option(help: ArgumentHelp("The cluster's name.", valueName: "name"))
   var cluster = "stonepot"
 
   /// Lends the store, and closes it whatever comes of it.
-  func withStore(_ mode: SQLiteConfiguration.Mode, _ body: (SQLiteStore) async throws -> Void) async throws {
+  func withStore(forWriting isWriter: Bool = false, _ body: (any RoomStore) async throws -> Void) async throws {
     do {
-      let path = try ServeSettings.sqlitePath(store)
-      let store = try await SQLiteStore.open(
-        SQLiteConfiguration(path: path, cluster: cluster, history: randomName(), mode: mode))
+      let store = try await StoreAddress(store).open(cluster: cluster, forWriting: isWriter)
       do {
         try await body(store)
       } catch {
@@ -67,7 +65,7 @@ private struct ListRooms: AsyncParsableCommand {
       guard let room = RoomID(name) else { throw ValidationError("\(name) is no name of a room") }
       return room
     }
-    try await store.withStore(.readOnly) { store in
+    try await store.withStore { store in
       for room in try await store.rooms(after: beginning, limit: limit) {
         let changed = Date(timeIntervalSince1970: Double(room.updatedAt.millis) / 1000).ISO8601Format()
         print("\(room.room)\tslot \(room.slot)\t\(room.head) events\t\(changed)")
@@ -90,10 +88,10 @@ private struct ShowRoom: AsyncParsableCommand {
   var events = false
 
   func run() async throws {
-    try await store.withStore(.readOnly) { try await show(try roomID(room), from: $0) }
+    try await store.withStore { try await show(try roomID(room), from: $0) }
   }
 
-  private func show(_ id: RoomID, from store: SQLiteStore) async throws {
+  private func show(_ id: RoomID, from store: any RoomStore) async throws {
     guard let stored = try await store.load(id) else { throw noRoom(room) }
     if events {
       guard let rows = try await store.journal(of: id, after: .zero, through: SequenceNumber(.max)) else {
@@ -121,7 +119,7 @@ private struct ExportRooms: AsyncParsableCommand {
   var rooms: [String] = []
 
   func run() async throws {
-    try await store.withStore(.readOnly) { store in
+    try await store.withStore { store in
       if rooms.isEmpty {
         try await exportAll(from: store)
       } else {
@@ -160,7 +158,7 @@ private struct ImportRooms: AsyncParsableCommand {
     let data =
       file == "-" ? FileHandle.standardInput.readDataToEndOfFile() : try Data(contentsOf: URL(fileURLWithPath: file))
     var count = 0
-    try await store.withStore(.exclusive) { store in
+    try await store.withStore(forWriting: true) { store in
       for line in data.split(separator: UInt8(ascii: "\n")) where !line.isEmpty {
         let (room, stored) = try RoomExport.read([UInt8](line))
         // A room that cannot be replayed is refused before anything of it is written.

@@ -22,7 +22,10 @@ struct VerifyRooms: AsyncParsableCommand {
   func run() async throws {
     var findings = 0
     do {
-      try await store.withStore(.readOnly) { store in
+      try await store.withStore { store in
+        guard let store = store as? SQLiteStore else {
+          throw StartFailure(message: "only a store in a file can be verified")
+        }
         var verification = StoreVerification<OrderLogic>(store) { print($0) }
         try await verification.run(only: try room.map(roomID))
         print(verification.summary)

@@ -32,13 +32,13 @@ struct Node {
     } catch {
       await store.close()
       guard let error = error as? StoreError else { throw error }
-      throw StartFailure(message: "the store \(settings.storePath) cannot be used: \(error.message)")
+      throw StartFailure(message: "the store \(settings.store) cannot be used: \(error.message)")
     }
     logger.notice("stopped")
   }
 
   private func serve(
-    from store: SQLiteStore, _ gatewaySettings: GatewaySettings, _ metrics: PrometheusRegistry
+    from store: any RoomStore, _ gatewaySettings: GatewaySettings, _ metrics: PrometheusRegistry
   ) async throws {
     let ownership = SlotOwnership()
     ownership.gain(try await claimAllSlots(in: store))
@@ -97,23 +97,22 @@ struct Node {
     }
   }
 
-  private func openStore() async throws -> SQLiteStore {
-    let path = settings.storePath
-    let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
+  private func openStore() async throws -> any RoomStore {
     do {
-      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    } catch {
-      throw StartFailure(message: "the folder \(directory.path) cannot be made: \(error.localizedDescription)")
-    }
-    do throws(StoreError) {
-      return try await SQLiteStore.open(
-        SQLiteConfiguration(path: path, cluster: settings.cluster, history: randomName()))
-    } catch {
-      throw StartFailure(message: "the store \(path) cannot be opened: \(error.message)")
+      return try await settings.store.open(cluster: settings.cluster) { [logger] identity in
+        logger.critical(
+          """
+          the store has lost commits that clients were told of, and has a new history: restart this node, \
+          so that all rooms are loaded anew
+          """, metadata: ["history": "\(identity.history)"])
+      }
+    } catch let error as StoreError {
+      throw StartFailure(message: "the store \(settings.store) cannot be opened: \(error.message)")
     }
   }
 
-  /// The store's lock says that nobody else is there, so every slot is ours to claim.
+  /// Every slot is ours to claim. That nobody else is there, a file's lock says; a database does not say it, and a second
+  /// server on it would depose this one.
   private func claimAllSlots(in store: any RoomStore) async throws(StoreError) -> [Slot: Epoch] {
     let claims = try await store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }
     return try await store.claim(claims, for: NodeID(randomName()))

@@ -37,7 +37,10 @@ struct ServeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Where to listen (default: 127.0.0.1:1999).", valueName: "host:port"))
   var listen: String?
 
-  @Option(help: ArgumentHelp("Where the rooms live (default: sqlite:data/stonepot.sqlite).", valueName: "sqlite:path"))
+  @Option(
+    help: ArgumentHelp(
+      "Where the rooms live: sqlite:path, or postgres://user@host/database as libpq takes it (default: "
+        + "sqlite:data/stonepot.sqlite).", valueName: "address"))
   var store: String?
 
   @Option(

@@ -12,7 +12,7 @@ struct ServeSettings {
   var rooms = RoomSettings()
   var tenant = TenantContext()
   var tls: TLSPaths?
-  var storePath: String
+  var store: StoreAddress
   var cluster: String
   var loops: Int?
   var logLevel: Logger.Level
@@ -43,7 +43,9 @@ struct ServeSettings {
     var sources = try await Sources(file: options.config)
     (gateway.host, gateway.port) = try Self.address(
       sources.string("listen", options.listen, default: "127.0.0.1:1999"))
-    storePath = try Self.sqlitePath(sources.string("store", options.store, default: "sqlite:data/stonepot.sqlite"))
+    store = try StoreAddress(
+      sources.string(
+        "store", options.store, default: "sqlite:data/stonepot.sqlite", shownAs: StoreAddress.masking))
     cluster = sources.string("cluster", options.cluster, default: "stonepot")
 
     let auth = sources.string("auth", options.auth, default: "open")
@@ -147,9 +149,11 @@ struct ServeSettings {
       }
     }
 
-    mutating func string(_ key: ConfigKey, _ option: String?, default fallback: String) -> String {
+    mutating func string(
+      _ key: ConfigKey, _ option: String?, default fallback: String, shownAs shown: (String) -> String = { $0 }
+    ) -> String {
       let value = option ?? text(key) ?? fallback
-      note(key, value)
+      note(key, shown(value))
       return value
     }
 
@@ -234,14 +238,6 @@ struct ServeSettings {
 
   private static func isLoopback(_ host: String) -> Bool {
     host == "localhost" || host == "::1" || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
-  }
-
-  static func sqlitePath(_ text: String) throws -> String {
-    let scheme = "sqlite:"
-    guard text.hasPrefix(scheme), text.count > scheme.count else {
-      throw ValidationError("--store must be sqlite:PATH")
-    }
-    return String(text.dropFirst(scheme.count))
   }
 
   private static func limit(_ text: String, _ option: String, atMost most: Int = 1 << 30) throws -> Int? {

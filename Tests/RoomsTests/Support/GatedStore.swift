@@ -108,6 +108,14 @@ final class GatedStore: RoomStore {
   func release(_ slots: [Slot: Epoch]) async throws(StoreError) { try await faults.release(slots) }
   func slots() async throws(StoreError) -> [SlotRecord] { try await faults.slots() }
 
+  func beat(_ node: NodeID, address: String, pid: Int32) async throws(StoreError) {
+    try await faults.beat(node, address: address, pid: pid)
+  }
+
+  func nodes() async throws(StoreError) -> [NodeRecord] { try await faults.nodes() }
+
+  func forget(_ node: NodeID) async throws(StoreError) { try await faults.forget(node) }
+
   func trimJournal(before time: Timestamp, in slots: [Slot: Epoch], limit: Int) async throws(StoreError) -> Int {
     try await faults.trimJournal(before: time, in: slots, limit: limit)
   }
