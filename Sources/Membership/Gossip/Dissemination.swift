@@ -1,7 +1,7 @@
 /// News that is to be told a number of times, each along with whatever is sent next.
 ///
 /// What has been told least goes first, so that a burst of news does not hold up what comes after it (SWIM §4.1).
-struct Dissemination<Subject: Comparable & Sendable>: Sendable {
+package struct Dissemination<Subject: Comparable & Sendable>: Sendable {
   private struct Entry {
     let subject: Subject
     var timesTold: Int
@@ -10,17 +10,19 @@ struct Dissemination<Subject: Comparable & Sendable>: Sendable {
   /// By how often they were told, the least first; among those, the oldest first.
   private var entries: [Entry] = []
 
-  var isEmpty: Bool { entries.isEmpty }
+  package init() {}
+
+  package var isEmpty: Bool { entries.isEmpty }
 
   /// There is news about a subject. Older news about it is of no more use.
-  mutating func add(_ subject: Subject) {
+  package mutating func add(_ subject: Subject) {
     entries.removeAll { $0.subject == subject }
     let position = entries.firstIndex { $0.timesTold > 0 } ?? entries.endIndex
     entries.insert(Entry(subject: subject, timesTold: 0), at: position)
   }
 
   /// The same for many at once.
-  mutating func add(_ subjects: [Subject]) {
+  package mutating func add(_ subjects: [Subject]) {
     let sorted = subjects.sorted()
     entries.removeAll { entry in
       let position = sorted.partitioningIndex { $0 >= entry.subject }
@@ -31,7 +33,7 @@ struct Dissemination<Subject: Comparable & Sendable>: Sendable {
   }
 
   /// What goes along with the next message: at most `limit` subjects. Each is told `times` times in all.
-  mutating func take(limit: Int, times: Int) -> [Subject] {
+  package mutating func take(limit: Int, times: Int) -> [Subject] {
     let told = entries.prefix(limit)
     let rest = entries.dropFirst(limit)
     let again = told.compactMap { entry in

@@ -22,7 +22,7 @@ public struct SuspicionTimer: Hashable, Sendable {
   }
 
   /// max − (max − min) · log(c + 1) / log(k + 1), within the two.
-  static func timeout(confirmations: Int, wanted: Int, _ deadlines: Deadlines) -> Duration {
+  package static func timeout(confirmations: Int, wanted: Int, _ deadlines: Deadlines) -> Duration {
     guard wanted > 0, confirmations > 0 else { return deadlines.suspicionMax }
     guard confirmations < wanted else { return deadlines.suspicionMin }
     let part = FixedPoint.log2(of: confirmations + 1) / FixedPoint.log2(of: wanted + 1)

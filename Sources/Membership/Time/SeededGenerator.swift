@@ -24,11 +24,11 @@ struct SeededGenerator: RandomNumberGenerator, Sendable {
 }
 
 /// Logarithms in whole numbers: the same on every machine, whatever its mathematics library rounds to.
-enum FixedPoint {
+package enum FixedPoint {
   /// log₂ of a number above 0, in units of 2⁻³², rounded down.
   ///
   /// Bit by bit: squaring a number doubles its logarithm, so whether the square passes 2 is the next binary digit.
-  static func log2(_ value: UInt64) -> UInt64 {
+  package static func log2(_ value: UInt64) -> UInt64 {
     precondition(value > 0, "0 has no logarithm")
     let exponent = 63 - value.leadingZeroBitCount
     // Between 1 and 2, in units of 2⁻⁶³.
@@ -49,7 +49,7 @@ enum FixedPoint {
   }
 
   /// The same as a `Double`; 0 for what is below 1.
-  static func log2(of count: Int) -> Double {
+  package static func log2(of count: Int) -> Double {
     count < 1 ? 0 : Double(log2(UInt64(count))) / Double(1 << 32 as UInt64)
   }
 }

@@ -165,11 +165,11 @@ final class Cluster {
 
   /// Whether each slot is held, and may be served, by the process that the store says.
   var isServed: Bool {
-    store.rows.allSatisfy { row in
-      live.contains { index in
-        row.owner == processes[index].node && processes[index].governor.epoch(of: row.slot) == row.epoch
-          && processes[index].governor.mayServe(row.slot, now: now)
-      }
+    let fresh = live.filter { processes[$0].governor.isFresh(now: now) }
+    let holders = Dictionary(uniqueKeysWithValues: fresh.map { (processes[$0].node, processes[$0].governor) })
+    return store.rows.allSatisfy { row in
+      guard let owner = row.owner, let epoch = holders[owner]?.epoch(of: row.slot) else { return false }
+      return epoch == row.epoch
     }
   }
 
