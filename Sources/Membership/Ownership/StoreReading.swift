@@ -2,7 +2,7 @@ public import RoomCore
 
 /// What the store said about slots and nodes at one moment.
 public struct StoreReading: Sendable, Equatable {
-  /// One node's heartbeat.
+  /// One node's heartbeat. Gateways own nothing and write none.
   public struct Heartbeat: Sendable, Equatable {
     public let node: NodeID
     public let name: String

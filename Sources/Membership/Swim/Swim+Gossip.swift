@@ -32,11 +32,12 @@ extension Swim {
     }
   }
 
-  /// Where somebody may be who is not a live member here, in order.
+  /// Where somebody may be who is not a live member here, in order. Who was restarted is not looked for.
   private var unreachedAddresses: [PeerAddress] {
-    let reached = Set(peers.filter(\.isLive).map(\.record.member.address)).union([own.member.address])
-    let dead = peers.filter { $0.record.status == .dead && !$0.isGone }.map(\.record.member.address)
-    return Set(seeds + dead).subtracting(reached).sorted()
+    let live = peers.filter(\.isLive).map(\.record.member) + [own.member]
+    let names = Set(live.map(\.name))
+    let dead = peers.map(\.record).filter { $0.status == .dead && !names.contains($0.member.name) }
+    return Set(seeds + dead.map(\.member.address)).subtracting(live.map(\.address)).sorted()
   }
 
   // MARK: Sending

@@ -175,18 +175,15 @@ final class Cluster {
 
   /// Safety: checked each time a process decides.
   private func check(_ index: Int) {
-    let governor = processes[index].governor
-    for record in governor.heldSlots {
-      let owner = store.history[record.slot.number][record.epoch]
-      if owner != record.owner {
-        violate(
-          "\(record.owner.map(\.name) ?? "") holds slot \(record.slot) at epoch \(record.epoch), which is \(String(describing: owner))'s"
-        )
+    let (node, governor) = (processes[index].node, processes[index].governor)
+    for row in store.rows {
+      guard let epoch = governor.epoch(of: row.slot), epoch != row.epoch || node != row.owner else { continue }
+      if store.history[row.slot.number][epoch] != node {
+        violate("\(node) holds slot \(row.slot) at epoch \(epoch), which it never won")
       }
-      let row = store.rows[record.slot.number]
-      let isOld = row.epoch > record.epoch && now - store.writtenAt[record.slot.number] > deadlines.freshness
-      if isOld && governor.mayServe(record.slot, now: now) {
-        violate("\(processes[index].name) serves slot \(record.slot) at epoch \(record.epoch), long after \(row.epoch)")
+      let isOld = row.epoch > epoch && now - store.writtenAt[row.slot.number] > deadlines.freshness
+      if isOld && governor.mayServe(row.slot, now: now) {
+        violate("\(node) serves slot \(row.slot) at epoch \(epoch), long after \(row.epoch)")
       }
     }
   }
@@ -222,7 +219,7 @@ final class Cluster {
     case .decide:
       decide(index)
       check(index)
-      queue.add(.decide(index), at: now + .milliseconds(100))
+      queue.add(.decide(index), at: now + .milliseconds(200))
     case .readStore:
       queue.add(.readStore(index), at: now + deadlines.readingInterval)
       guard processes[index].canReachStore else { return }

@@ -54,7 +54,7 @@ struct FailureTests {
   @Test("a killed node is dead for all within 200 ms, and its slots are served within 300 ms", arguments: [2, 3, 5])
   func crash(nodes: Int) {
     var stalls: [Duration] = []
-    for seed in UInt64(1)...6 {
+    for seed in UInt64(1)...4 {
       let cluster = Self.settled(seed: seed, nodes: nodes)
       let victim = cluster.generator.below(nodes)
       let at = cluster.now
@@ -75,12 +75,12 @@ struct FailureTests {
   @Test("the slots of a stopped node are served within 4 s; when it wakes it serves nothing old", arguments: [2, 3, 5])
   func stopped(nodes: Int) {
     var stalls: [Duration] = []
-    for seed in UInt64(1)...6 {
+    for seed in UInt64(1)...2 {
       let cluster = Self.settled(seed: seed, nodes: nodes)
       let victim = cluster.generator.below(nodes)
-      cluster.pause(victim, for: .seconds(9))
+      cluster.pause(victim, for: .seconds(6))
       stalls.append(stall(cluster))
-      cluster.run(for: .seconds(10))
+      cluster.run(for: .seconds(5))
       Self.expectSettled(cluster, within: .seconds(10), "after waking")
       #expect(cluster.processes[victim].swim.pauses == 1)
       // The woken node took nobody for dead.
@@ -90,14 +90,14 @@ struct FailureTests {
     for stall in stalls { #expect(stall <= .seconds(4)) }
   }
 
-  @Test("no node is taken for dead in a healthy cluster with 5 % loss", arguments: [1, 2, 3] as [UInt64])
+  @Test("no node is taken for dead in a healthy cluster with 5 % loss", arguments: [1, 2] as [UInt64])
   func loss(seed: UInt64) {
     let cluster = Self.settled(seed: seed, nodes: 5)
     cluster.network.lossPercent = 5
     cluster.network.duplicatePercent = 5
     cluster.network.delay = 200...30_000
     let claims = cluster.store.claimsWon
-    cluster.run(for: .seconds(60))
+    cluster.run(for: .seconds(30))
     #expect(cluster.deaths.isEmpty, "seed \(seed): \(cluster.deaths)")
     #expect(cluster.stepDowns.isEmpty)
     #expect(cluster.store.claimsWon == claims)
@@ -106,7 +106,7 @@ struct FailureTests {
 
   @Test("of two sides one goes on and one steps down, within 5 s; no slot is fought over", arguments: [2, 3, 4, 5])
   func partition(nodes: Int) {
-    for seed in UInt64(1)...3 {
+    for seed in UInt64(1)...2 {
       let cluster = Self.settled(seed: seed, nodes: nodes)
       let all = Array(0..<nodes).shuffled(using: &cluster.generator)
       let side = Array(all.prefix(nodes / 2))
@@ -138,7 +138,7 @@ struct FailureTests {
   @Test(
     "a node that can only send, or only hear, steps down, and the rest serves", arguments: [true, false])
   func oneWay(canSend: Bool) {
-    for seed in UInt64(1)...3 {
+    for seed in UInt64(1)...2 {
       let cluster = Self.settled(seed: seed, nodes: 3)
       let victim = cluster.generator.below(3)
       for other in 0..<3 where other != victim {
@@ -156,7 +156,7 @@ struct FailureTests {
     }
   }
 
-  @Test("a broken path between two nodes harms nobody: others ping for them", arguments: [1, 2, 3] as [UInt64])
+  @Test("a broken path between two nodes harms nobody: others ping for them", arguments: [1, 2] as [UInt64])
   func brokenPath(seed: UInt64) {
     let cluster = Self.settled(seed: seed, nodes: 4)
     let won = cluster.store.claimsWon
@@ -182,7 +182,7 @@ struct FailureTests {
   }
 
   @Test(
-    "a restarted node takes its own slots back, and its old life is over at once", arguments: [1, 2, 3] as [UInt64])
+    "a restarted node takes its own slots back, and its old life is over at once", arguments: [1, 2] as [UInt64])
   func restart(seed: UInt64) {
     let cluster = Self.settled(seed: seed, nodes: 3)
     let slots = cluster.store.slots(of: cluster.processes[1].node)

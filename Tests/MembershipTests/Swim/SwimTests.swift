@@ -128,6 +128,10 @@ struct SwimTests {
     answerAll(&a, except: "b", millis: 10)
     #expect(a.status("b") == .dead)
     #expect(a.swim.view[NodeID("b/1")]?.isGone == true)
+    // It may have been the path, after all.
+    a.hear(.pushPullReply, from: c)
+    answerAll(&a, except: "b", millis: 1100)
+    #expect(a.sent.contains { $0.body == .pushPull && $0.to == "b" })
   }
 
   @Test("if others still reach it, only this node is refused: no death, and refusals count for nothing for a while")
