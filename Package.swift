@@ -48,7 +48,8 @@ let package = Package(
     // Floor 0: what a room is, and the text that everything is written in.
     .target(name: "JSONText", swiftSettings: settings),
     .target(name: "RoomCore", dependencies: ["JSONText"], swiftSettings: settings),
-    // Floor 1: the food.
+    // Floor 1: who is alive and who owns what; the food.
+    .target(name: "Membership", dependencies: ["RoomCore"], swiftSettings: settings),
     .target(name: "Ordering", dependencies: ["RoomCore", "JSONText"], swiftSettings: settings),
     // Floor 2: bytes in and out; what is kept.
     .target(name: "Wire", dependencies: ["Ordering", "RoomCore", "JSONText"], swiftSettings: settings),
@@ -68,7 +69,7 @@ let package = Package(
     .target(
       name: "Link",
       dependencies: [
-        "RoomCore", "Wire", "Rooms", logging, metrics, coreMetrics,
+        "RoomCore", "Membership", "Wire", "Store", "Rooms", logging, metrics, coreMetrics,
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -130,6 +131,8 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "RoomCoreTests", dependencies: ["RoomCore", "JSONText", "TestSupport"], swiftSettings: settings),
+    .testTarget(
+      name: "MembershipTests", dependencies: ["Membership", "RoomCore", "TestSupport"], swiftSettings: settings),
     .testTarget(
       name: "OrderingTests", dependencies: ["Ordering", "RoomCore", "JSONText", "TestSupport"],
       swiftSettings: settings),

@@ -1,3 +1,4 @@
+import Membership
 import NIOCore
 import NIOPosix
 import RoomCore

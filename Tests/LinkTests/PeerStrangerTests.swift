@@ -1,3 +1,4 @@
+import Membership
 import NIOCore
 import RoomCore
 import Testing

@@ -1,3 +1,4 @@
+package import Membership
 import CoreMetrics
 package import NIOCore
 import Synchronization

@@ -1,3 +1,4 @@
+package import Membership
 package import Wire
 
 /// Who is told what happens on the connections between processes.

@@ -1,3 +1,4 @@
+package import Membership
 package import RoomCore
 package import Wire
 
@@ -37,17 +38,7 @@ package struct PeerIdentity: Sendable {
   }
 }
 
-/// Where a peer listens.
-package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
-  /// A name, or an IP address without brackets.
-  package let host: String
-  package let port: Int
-
-  package init(host: String, port: Int) {
-    self.host = host
-    self.port = port
-  }
-
+extension PeerAddress {
   /// `host:port`, or `[address]:port` for IPv6.
   package init?(_ text: String) {
     guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
@@ -60,8 +51,6 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     guard !host.isEmpty else { return nil }
     self.init(host: String(host), port: Int(port))
   }
-
-  package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
   /// Whether nobody outside of this machine is meant. A name counts as elsewhere, but for `localhost`.
   package var isLoopback: Bool {

@@ -1,3 +1,4 @@
+package import Membership
 import CoreMetrics
 import Foundation
 import Logging

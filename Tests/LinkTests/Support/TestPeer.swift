@@ -1,3 +1,4 @@
+import Membership
 import Logging
 import NIOCore
 import NIOPosix

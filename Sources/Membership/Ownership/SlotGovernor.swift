@@ -1,0 +1,182 @@
+public import RoomCore
+
+/// Which slots this node claims, keeps, hands off and gives up.
+///
+/// Safety is not made here: it is the store's compare-and-set on the epoch. These rules see to it that each slot has an
+/// owner soon, that it is the one whom placement wants, and that nodes which disagree do not fight.
+///
+/// - *Claim* a slot that placement gives to this node and whose owner is nobody, an earlier life of this node, dead by
+///   gossip, or without a heartbeat for long.
+/// - *Hand off* a slot that placement gives to another live node, a few at a time.
+/// - *Step down* from everything when this node reaches no majority of the nodes that write heartbeats. Then, and
+///   before that as long as it reaches none, it claims nothing. The others may claim from it once it is dead by gossip,
+///   however fresh its heartbeat. So of two sides of a partition only one claims.
+/// - A slot that was lost soon after it was won, or whose claim was refused, is left alone for a while that doubles.
+///
+/// The shell feeds it: each reading of the store (`take`, after `Swim.mergeStore`), the ends of claims and hand-offs,
+/// and calls `decide` after each of these, after changes of the view or the table, and every 100 ms or so.
+public struct SlotGovernor: Sendable {
+  struct Holding: Sendable {
+    let epoch: Epoch
+    let since: MonotonicTime
+  }
+
+  /// How much nodes have fought over a slot lately.
+  struct Contention: Sendable {
+    var fights: Int
+    var lastAt: MonotonicTime
+    var notBefore: MonotonicTime
+  }
+
+  struct HandOff: Sendable {
+    let slot: Slot
+    let to: NodeID
+  }
+
+  public let me: NodeID
+  let name: String
+  public let deadlines: Deadlines
+  var generator: SeededGenerator
+
+  var held: [Holding?] = Array(repeating: nil, count: Slot.count)
+  var contention: [Contention?] = Array(repeating: nil, count: Slot.count)
+  var claiming: [ClaimIntent] = []
+  var handingOff: [HandOff] = []
+  var handOffRate: TokenBucket?
+
+  var reading: StoreReading?
+  /// Since when readings have come without a gap: only then is an old heartbeat the node's fault and not the store's.
+  var readableSince: MonotonicTime?
+  var minoritySince: MonotonicTime?
+  /// Where the slots ought to be, as of the last `decide`.
+  public internal(set) var placement = Placement(over: [])
+  public internal(set) var hasSteppedDown = false
+  public internal(set) var isDraining = false
+  var hasSaidDrained = false
+  var isSuperseded = false
+  /// How many slots were named in claims so far.
+  public internal(set) var claimsMade = 0
+
+  /// - Parameter seed: of all chance in this value.
+  public init(me: NodeID, name: String, deadlines: Deadlines = Deadlines(), seed: UInt64) {
+    self.me = me
+    self.name = name
+    self.deadlines = deadlines
+    generator = SeededGenerator(seed: seed)
+  }
+
+  // MARK: What is known
+
+  /// What this node holds, in order of slots.
+  public var heldSlots: [OwnershipRecord] {
+    held.indices.compactMap { number in
+      held[number].map { OwnershipRecord(slot: Slot(number), epoch: $0.epoch, owner: me) }
+    }
+  }
+
+  /// The epoch at which this node holds a slot.
+  public func epoch(of slot: Slot) -> Epoch? { held[slot.number]?.epoch }
+
+  /// Whether this node may serve reads: it has read the store lately enough to know what it has lost, and has not
+  /// stepped down.
+  ///
+  /// - Parameter now: of a clock that also runs while the process is stopped; taken when the read is served.
+  public func isFresh(now: MonotonicTime) -> Bool {
+    guard let reading, !hasSteppedDown else { return false }
+    return now - reading.startedAt <= deadlines.freshness
+  }
+
+  /// Whether this node may serve a read of a room in a slot.
+  public func mayServe(_ slot: Slot, now: MonotonicTime) -> Bool {
+    held[slot.number] != nil && isFresh(now: now)
+  }
+
+  // MARK: Events
+
+  /// The store was read. What it says about slots must be in the table that `decide` is given.
+  public mutating func take(_ reading: StoreReading) {
+    guard reading.startedAt >= self.reading?.startedAt ?? reading.startedAt else { return }
+    let gap = self.reading.map { reading.startedAt - $0.startedAt }
+    if gap == nil || (gap ?? .zero) > deadlines.freshness + deadlines.readingInterval {
+      readableSince = reading.startedAt
+    }
+    self.reading = reading
+  }
+
+  /// A claim has ended: what it won, at the new epochs; nothing, if it failed or its outcome is unknown.
+  ///
+  /// - Returns: a release, if nothing may be held any more.
+  public mutating func claimEnded(won: [Slot: Epoch], now: MonotonicTime) -> [SlotDirective] {
+    let claimed = claiming
+    claiming = []
+    let mayHold = !hasSteppedDown && !isSuperseded && !isDraining
+    var unwanted: [OwnershipRecord] = []
+    for intent in claimed {
+      guard let epoch = won[intent.slot] else {
+        contend(intent.slot, now: now)
+        continue
+      }
+      if mayHold {
+        held[intent.slot.number] = Holding(epoch: epoch, since: now)
+      } else {
+        unwanted.append(OwnershipRecord(slot: intent.slot, epoch: epoch, owner: me))
+      }
+    }
+    return unwanted.isEmpty ? [] : [.release(unwanted)]
+  }
+
+  /// A hand-off has ended. If the slot was not released, it is still held, and is tried again later.
+  public mutating func handOffEnded(_ slot: Slot, released: Bool, now: MonotonicTime) {
+    handingOff.removeAll { $0.slot == slot }
+    if released {
+      held[slot.number] = nil
+    } else {
+      contend(slot, now: now)
+    }
+  }
+
+  /// From now on nothing is claimed and everything is handed off. Let others know with `Swim.setWeight`.
+  public mutating func drain() { isDraining = true }
+
+  /// A later life of this node runs: `Swim` says so.
+  public mutating func supersede() -> [SlotDirective] {
+    isSuperseded = true
+    hasSteppedDown = true
+    return [.stepDown(.superseded, giveUpAll())]
+  }
+
+  // MARK: Decision
+
+  /// What is to be done now.
+  public mutating func decide(view: ClusterView, ownership: OwnershipTable, now: MonotonicTime) -> [SlotDirective] {
+    guard !isSuperseded, let reading else { return [] }
+    var directives = losses(ownership, reading: reading, now: now)
+    if isFreshReading(now: now) {
+      directives += judgeMajority(view, reading: reading, now: now)
+      replace(view, reading: reading, now: now)
+      if !hasSteppedDown {
+        directives += handOffs(view, reading: reading, now: now)
+        if minoritySince == nil && !isDraining {
+          directives += claims(view, ownership, reading: reading, now: now)
+        }
+      }
+    }
+    if isDraining && !hasSaidDrained && claiming.isEmpty && held.allSatisfy({ $0 == nil }) {
+      hasSaidDrained = true
+      directives.append(.drained)
+    }
+    return directives
+  }
+
+  func isFreshReading(now: MonotonicTime) -> Bool {
+    guard let reading else { return false }
+    return now - reading.startedAt <= deadlines.freshness
+  }
+
+  mutating func giveUpAll() -> [OwnershipRecord] {
+    let all = heldSlots
+    held = Array(repeating: nil, count: Slot.count)
+    handingOff = []
+    return all
+  }
+}

@@ -1,0 +1,356 @@
+import Membership
+import RoomCore
+import Testing
+
+/// One `SlotGovernor` of node "a", with whatever the test lets it see.
+private struct Seat {
+  var governor = SlotGovernor(me: NodeID("a/1"), name: "a", seed: 1)
+  var table = OwnershipTable()
+  var rows = Slot.all.map { OwnershipRecord(slot: $0, epoch: .zero, owner: nil) }
+  /// Who is in the view, and since when.
+  var view = Scene.view([Scene.record("a")])
+  /// Ages in milliseconds, by life.
+  var heartbeats: [(node: String, ageMillis: Int)] = [("a/1", 100)]
+  var now = Scene.at(100_000)
+
+  mutating func own(_ slots: Range<Int>, _ owner: String?, epoch: Int64 = 1) {
+    for slot in slots {
+      rows[slot] = OwnershipRecord(slot: Slot(slot), epoch: Epoch(epoch), owner: owner.map { NodeID($0) })
+    }
+  }
+
+  /// Reads the store, as it is now.
+  mutating func read() -> [SlotDirective] {
+    let reading = StoreReading(
+      startedAt: now, slots: rows,
+      heartbeats: heartbeats.map { beat in
+        .init(
+          node: NodeID(beat.node), name: String(beat.node.prefix { $0 != "/" }), age: .milliseconds(beat.ageMillis))
+      })
+    _ = table.merge(storeRows: rows, startedAt: now)
+    governor.take(reading)
+    return decide()
+  }
+
+  mutating func decide() -> [SlotDirective] { governor.decide(view: view, ownership: table, now: now) }
+
+  /// Reads once in a while, and returns what was decided.
+  mutating func pass(_ millis: Int) -> [SlotDirective] {
+    var directives: [SlotDirective] = []
+    for _ in 0..<(millis / 100) {
+      now = now + .milliseconds(100)
+      directives += read()
+    }
+    return directives
+  }
+
+  /// Has every claim succeed.
+  mutating func grant(_ directives: [SlotDirective]) -> [SlotDirective] {
+    var won: [Slot: Epoch] = [:]
+    for intent in claims(in: directives) {
+      guard rows[intent.slot.number].epoch == intent.expected else { continue }
+      let row = OwnershipRecord(slot: intent.slot, epoch: intent.expected.next, owner: governor.me)
+      rows[intent.slot.number] = row
+      _ = table.merge(row, now: now)
+      won[intent.slot] = row.epoch
+    }
+    return governor.claimEnded(won: won, now: now)
+  }
+
+  /// A node alone that has all slots.
+  static func withAll(_ deadlines: Deadlines = Deadlines()) -> Seat {
+    var seat = Seat()
+    seat.governor = SlotGovernor(me: NodeID("a/1"), name: "a", deadlines: deadlines, seed: 1)
+    for _ in 0..<4 {
+      let directives = seat.read()
+      #expect(seat.grant(directives).isEmpty)
+    }
+    #expect(seat.governor.heldSlots.count == Slot.count)
+    return seat
+  }
+}
+
+private func claims(in directives: [SlotDirective]) -> [ClaimIntent] {
+  directives.flatMap { directive -> [ClaimIntent] in
+    if case .claim(let intents) = directive { return intents }
+    return []
+  }
+}
+
+private func handOffs(in directives: [SlotDirective]) -> [(slot: Slot, to: NodeID)] {
+  directives.compactMap { directive in
+    if case .handOff(let record, let next) = directive { (record.slot, next) } else { nil }
+  }
+}
+
+private func stepDowns(in directives: [SlotDirective]) -> [StepDownReason] {
+  directives.compactMap { directive in if case .stepDown(let reason, _) = directive { reason } else { nil } }
+}
+
+@Suite("Which slots a node claims, keeps and gives up")
+struct SlotGovernorTests {
+  @Test("nothing is claimed before the store was read, and one claim at a time")
+  func first() {
+    var seat = Seat()
+    #expect(seat.decide().isEmpty)
+    let directives = seat.read()
+    #expect(claims(in: directives).count == 512)
+    #expect(seat.decide().isEmpty)
+    #expect(seat.grant(directives).isEmpty)
+    #expect(claims(in: seat.decide()).count == 512)
+  }
+
+  @Test(
+    "a slot is claimed from nobody, from oneself before a restart, and from the dead; never from the living",
+    arguments: [
+      (nil, MemberStatus.alive, 100, true), ("a/0", .alive, 100, true), ("a/1", .alive, 100, true),
+      ("b/1", .alive, 100, false), ("b/1", .suspect, 100, false), ("b/1", .dead, 100, true), ("b/1", .left, 100, true),
+      // Gossip says it lives, but it has not written for long.
+      ("b/1", .alive, 60_000, true),
+      // Nobody has heard of it.
+      ("x/1", .alive, 100, false), ("x/1", .alive, 60_000, true),
+    ] as [(String?, MemberStatus, Int, Bool)])
+  func claimable(owner: String?, status: MemberStatus, ageMillis: Int, isClaimed: Bool) {
+    var seat = Seat()
+    // The owner keeps no slots in placement, so that all are this node's.
+    seat.view = Scene.view(
+      ["a", "c", "d"].map { Scene.record($0, weight: $0 == "a" ? 100 : 0) } + [Scene.record("b", status, weight: 0)])
+    seat.heartbeats = [("a/0", 3000), ("a/1", 100), ("c/1", 100), ("d/1", 100), ("b/1", ageMillis), ("x/1", ageMillis)]
+    seat.own(0..<Slot.count, owner)
+    #expect(claims(in: seat.read()).isEmpty || owner == nil || owner != "x/1")
+    let directives = seat.pass(7000)
+    let wasClaimed = seat.governor.claimsMade > 0
+    #expect(wasClaimed == isClaimed)
+    for intent in claims(in: directives) { #expect(intent.expected == seat.rows[intent.slot.number].epoch) }
+  }
+
+  @Test("after the store was unreadable, an old heartbeat is not the node's fault")
+  func storeOutage() {
+    var seat = Seat()
+    seat.view = Scene.view([Scene.record("a"), Scene.record("b")])
+    seat.heartbeats = [("a/1", 100), ("b/1", 30_000)]
+    seat.own(0..<Slot.count, "b/1")
+    #expect(claims(in: seat.pass(5900)).isEmpty)
+    seat.now = seat.now + .seconds(30)
+    #expect(claims(in: seat.pass(5900)).isEmpty)
+    #expect(!claims(in: seat.pass(400)).isEmpty)
+  }
+
+  @Test("slots that placement gives to another are handed off, a few at a time, once it has settled")
+  func rebalancing() {
+    var seat = Seat.withAll()
+    seat.heartbeats.append(("b/1", 100))
+    seat.view = ClusterView(
+      me: NodeID("a/1"),
+      members: [
+        .init(record: Scene.record("a"), since: .zero, isGone: false),
+        .init(record: Scene.record("b"), since: seat.now, isGone: false),
+      ])
+    #expect(handOffs(in: seat.pass(1900)).isEmpty)
+    let first = handOffs(in: seat.pass(1000))
+    #expect(first.count == seat.governor.deadlines.handOffsAtOnce)
+    for (slot, next) in first { #expect(next == NodeID("b/1") && seat.governor.placement.owner(of: slot) == next) }
+    var total = first.count
+    var open = first
+    for _ in 0..<20 {
+      for (slot, _) in open {
+        seat.rows[slot.number] = OwnershipRecord(
+          slot: slot, epoch: seat.rows[slot.number].epoch.next, owner: NodeID("b/1"))
+        seat.governor.handOffEnded(slot, released: true, now: seat.now)
+      }
+      let directives = seat.pass(100)
+      #expect(claims(in: directives).isEmpty)
+      open = handOffs(in: directives)
+      total += open.count
+    }
+    // 100 in a second, and no more than 8 at once.
+    #expect(total > 100 && total <= 8 + 8 * 20)
+  }
+
+  @Test("a drain hands everything off, claims nothing, and ends")
+  func drain() {
+    var seat = Seat.withAll()
+    seat.heartbeats += [("b/1", 100), ("c/1", 100)]
+    seat.view = Scene.view(["a", "b", "c"].map { Scene.record($0) })
+    seat.governor.drain()
+    var directives: [SlotDirective] = []
+    for _ in 0..<40 {
+      directives = seat.pass(100)
+      #expect(handOffs(in: directives).count <= 32)
+      for (slot, next) in handOffs(in: directives) {
+        seat.rows[slot.number] = OwnershipRecord(slot: slot, epoch: Epoch(2), owner: next)
+        seat.governor.handOffEnded(slot, released: true, now: seat.now)
+      }
+    }
+    #expect(seat.governor.heldSlots.isEmpty)
+    #expect(!directives.contains(.drained))
+    #expect(seat.governor.claimsMade == Slot.count)
+  }
+
+  @Test("a drain without anybody to hand to gives everything up")
+  func drainAlone() {
+    var seat = Seat.withAll()
+    seat.governor.drain()
+    let directives = seat.pass(200)
+    guard case .release(let records) = directives.first else {
+      Issue.record("\(directives.prefix(3))")
+      return
+    }
+    #expect(records.count == Slot.count)
+    #expect(directives.count { $0 == .drained } == 1)
+  }
+
+  @Test("a hand-off that failed is tried again later")
+  func failedHandOff() throws {
+    var deadlines = Deadlines()
+    deadlines.handOffsAtOnce = Slot.count
+    var seat = Seat.withAll(deadlines)
+    seat.heartbeats.append(("b/1", 100))
+    seat.view = Scene.view(["a", "b"].map { Scene.record($0) })
+    let slot = try #require(handOffs(in: seat.pass(100)).first?.slot)
+    seat.governor.handOffEnded(slot, released: false, now: seat.now)
+    #expect(seat.governor.epoch(of: slot) == Epoch(1))
+    #expect(!handOffs(in: seat.pass(200)).contains { $0.slot == slot })
+    #expect(handOffs(in: seat.pass(300)).contains { $0.slot == slot })
+  }
+
+  @Test("what the store or gossip says is another's is lost, once")
+  func lost() {
+    var seat = Seat.withAll()
+    seat.now = seat.now + .milliseconds(100)
+    seat.own(5..<6, "b/1", epoch: 2)
+    #expect(seat.read().contains(.lost(Slot(5))))
+    #expect(!seat.decide().contains(.lost(Slot(5))))
+    _ = seat.table.merge(OwnershipRecord(slot: Slot(6), epoch: Epoch(2), owner: NodeID("b/1")), now: seat.now)
+    #expect(seat.decide().contains(.lost(Slot(6))))
+    #expect(seat.governor.epoch(of: Slot(6)) == nil)
+    // A reading that began before the claim ended knows nothing of it.
+    var other = Seat()
+    let directives = other.read()
+    let before = other.rows
+    let startedAt = other.now
+    other.now = other.now + .milliseconds(50)
+    _ = other.grant(directives)
+    _ = other.table.merge(storeRows: before, startedAt: startedAt)
+    #expect(!other.decide().contains { if case .lost = $0 { true } else { false } })
+  }
+
+  @Test(
+    "a node steps down when it reaches no majority of those that write; a tie goes to the lowest id",
+    arguments: [
+      // Alone with the store.
+      ("a", [], [], false), ("a", ["b"], ["b"], false), ("a", [], ["b"], false), ("b", [], ["a"], true),
+      ("a", [], ["b", "c"], true), ("a", ["b"], ["b", "c"], false), ("b", ["c"], ["a", "c", "d"], true),
+      ("a", ["c"], ["b", "c", "d"], false), ("b", ["c", "d"], ["a", "c", "d"], false),
+      ("d", ["e"], ["a", "b", "c", "e"], true),
+    ] as [(String, [String], [String], Bool)])
+  func majority(me: String, reached: [String], fresh: [String], mustStepDown: Bool) {
+    var seat = Seat()
+    seat.governor = SlotGovernor(me: NodeID("\(me)/1"), name: me, seed: 1)
+    let others = Set(reached + fresh).sorted()
+    seat.view = Scene.view(
+      [Scene.record(me)] + others.map { Scene.record($0, reached.contains($0) ? .alive : .dead) }, me: me)
+    seat.heartbeats = fresh.map { ("\($0)/1", 200) }
+    let early = seat.pass(2400)
+    #expect(stepDowns(in: early).isEmpty)
+    #expect(claims(in: early).isEmpty == mustStepDown, "nothing is claimed without a majority")
+    #expect(stepDowns(in: seat.pass(300)).count == (mustStepDown ? 1 : 0))
+    #expect(seat.governor.isFresh(now: seat.now) == !mustStepDown)
+    guard mustStepDown else { return }
+    #expect(claims(in: seat.pass(5000)).isEmpty)
+    seat.view = Scene.view([Scene.record(me)] + others.map { Scene.record($0) }, me: me)
+    #expect(!claims(in: seat.pass(100)).isEmpty)
+  }
+
+  @Test("who is gone for certain does not count, unless it writes on; nor does who has not written for long")
+  func gone() {
+    func stepsDown(status: MemberStatus, isGone: Bool, ageMillis: Int, diedMillisAgo: Int) -> Bool {
+      var seat = Seat()
+      seat.governor = SlotGovernor(me: NodeID("b/1"), name: "b", seed: 1)
+      var found = false
+      for _ in 0..<40 {
+        seat.now = seat.now + .milliseconds(100)
+        seat.view = ClusterView(
+          me: NodeID("b/1"),
+          members: [
+            .init(record: Scene.record("b"), since: .zero, isGone: false),
+            .init(
+              record: Scene.record("a", status), since: Scene.at(100_000 - diedMillisAgo), isGone: isGone),
+          ])
+        seat.heartbeats = [("a/1", ageMillis), ("b/1", 100)]
+        found = found || !stepDowns(in: seat.read()).isEmpty
+      }
+      return found
+    }
+    #expect(stepsDown(status: .dead, isGone: false, ageMillis: 200, diedMillisAgo: 0))
+    #expect(!stepsDown(status: .left, isGone: true, ageMillis: 200, diedMillisAgo: 0))
+    #expect(!stepsDown(status: .dead, isGone: false, ageMillis: 2600, diedMillisAgo: 0))
+    // Its heartbeat stays 200 ms old: it goes on writing after its death.
+    #expect(stepsDown(status: .dead, isGone: true, ageMillis: 200, diedMillisAgo: 1000))
+    #expect(!stepsDown(status: .dead, isGone: true, ageMillis: 2400, diedMillisAgo: -3000))
+  }
+
+  @Test("a claim that ends after a step-down is given back")
+  func lateClaim() {
+    var seat = Seat()
+    seat.governor = SlotGovernor(me: NodeID("b/1"), name: "b", seed: 1)
+    seat.view = Scene.view([Scene.record("b")], me: "b")
+    seat.heartbeats = [("b/1", 100)]
+    let directives = seat.read()
+    #expect(!claims(in: directives).isEmpty)
+    seat.view = Scene.view([Scene.record("b"), Scene.record("a", .dead)], me: "b")
+    seat.heartbeats = [("a/1", 100)]
+    #expect(stepDowns(in: seat.pass(3000)).count == 1)
+    guard case .release(let records) = seat.grant(directives).first else {
+      Issue.record("nothing is released")
+      return
+    }
+    #expect(records.count == 512)
+    #expect(seat.governor.heldSlots.isEmpty)
+  }
+
+  @Test("reads are served for a second after the last reading began, by the clock that runs on")
+  func freshness() {
+    var seat = Seat.withAll()
+    let read = seat.now
+    #expect(seat.governor.mayServe(Slot(0), now: read + .seconds(1)))
+    #expect(!seat.governor.mayServe(Slot(0), now: read + .milliseconds(1001)))
+    _ = seat.governor.supersede()
+    #expect(!seat.governor.isFresh(now: read))
+    #expect(seat.pass(1000).isEmpty)
+  }
+
+  @Test("a slot that is lost again and again is left alone for longer and longer")
+  func noWar() {
+    var seat = Seat()
+    seat.view = Scene.view([Scene.record("a"), Scene.record("b", .dead)])
+    seat.heartbeats = [("a/1", 100), ("c/1", 9000)]
+    seat.own(0..<Slot.count, "b/1")
+    for _ in 0..<300 {
+      let directives = seat.pass(100)
+      _ = seat.grant(directives)
+      // The other takes back at once whatever this node wins.
+      for record in seat.governor.heldSlots {
+        seat.rows[record.slot.number] = OwnershipRecord(
+          slot: record.slot, epoch: record.epoch.next, owner: NodeID("b/1"))
+      }
+    }
+    // In 30 s a slot is claimed 8 times at most: after ¼, ½, 1, 2, 4, 8, 10 s.
+    #expect(seat.governor.claimsMade <= 8 * Slot.count)
+    #expect(seat.governor.claimsMade >= 4 * Slot.count)
+  }
+
+  @Test("a claim that was refused waits, and then expects what the store says by now")
+  func refusedClaim() throws {
+    var seat = Seat()
+    let intents = claims(in: seat.read())
+    seat.own(0..<1, nil, epoch: 5)
+    #expect(intents.contains { $0.slot == Slot(0) })
+    _ = seat.governor.claimEnded(won: [:], now: seat.now)
+    #expect(!claims(in: seat.decide()).contains { $0.slot == Slot(0) })
+    seat.now = seat.now + .milliseconds(400)
+    _ = seat.governor.claimEnded(won: [:], now: seat.now)
+    seat.now = seat.now + .milliseconds(400)
+    #expect(claims(in: seat.read()).contains(ClaimIntent(slot: Slot(0), expected: Epoch(5))))
+  }
+}
