@@ -164,7 +164,7 @@ let package = Package(
     .testTarget(
       name: "LinkTests",
       dependencies: [
-        "Link", "Wire", "Rooms", "Ordering", "RoomCore", "JSONText", "TestSupport", logging,
+        "Link", "Membership", "Wire", "Store", "Rooms", "Ordering", "RoomCore", "JSONText", "TestSupport", logging,
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

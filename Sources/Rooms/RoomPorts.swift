@@ -67,6 +67,9 @@ public struct RoomOutput: Sendable {
     case settled(SessionNumber, count: Int)
     /// Whom the session acts for from now on. To a subscriber that asks for it.
     case bound(SessionNumber, ParticipantID)
+    /// The room's mailbox had no place for an operation: the so manieth that the session has sent since it opened at this
+    /// owner. Said by links, where the sender was not told at once.
+    case overflowed(SessionNumber, ordinal: UInt64)
     /// The room is looked for elsewhere: each session opens again, and sends again what was not settled. Said by links,
     /// never by rooms, with the number of the owner's place among those that the room has had.
     case rehoming(Int)

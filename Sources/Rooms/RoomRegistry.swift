@@ -95,12 +95,15 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   /// The room's state, once, for whoever has no session in it.
   public func read(_ id: RoomID) async -> RoomReading {
-    await withUnsafeContinuation { continuation in
-      switch offer(.read { continuation.resume(returning: $0) }, to: id) {
-      case .taken: break
-      case .ended(.crowded): continuation.resume(returning: .crowded)
-      case .full, .ended: continuation.resume(returning: .unavailable)
-      }
+    await withUnsafeContinuation { continuation in read(id) { continuation.resume(returning: $0) } }
+  }
+
+  /// The same, with the answer on the room's lane, or at once.
+  public func read(_ id: RoomID, answer: @escaping @Sendable (RoomReading) -> Void) {
+    switch offer(.read(answer), to: id) {
+    case .taken: break
+    case .ended(.crowded): answer(.crowded)
+    case .full, .ended: answer(.unavailable)
     }
   }
 

@@ -1,5 +1,5 @@
-import Membership
 import Foundation
+import Membership
 import RoomCore
 import Testing
 import Wire

@@ -12,6 +12,7 @@ enum FramedItem: Sendable {
   case history(SessionNumber, [ByteBuffer])
   case settled(SessionNumber, count: Int)
   case bound(SessionNumber, ParticipantID)
+  case overflowed(SessionNumber, ordinal: UInt64)
   case rehoming(Int)
   case ended(RoomEnding)
 
@@ -41,6 +42,7 @@ enum FramedItem: Sendable {
     case .history(let number, let texts): self = .history(number, texts.map(frame))
     case .settled(let number, let count): self = .settled(number, count: count)
     case .bound(let number, let participant): self = .bound(number, participant)
+    case .overflowed(let number, let ordinal): self = .overflowed(number, ordinal: ordinal)
     case .rehoming(let number): self = .rehoming(number)
     case .ended(let ending): self = .ended(ending)
     }

@@ -54,7 +54,9 @@ final class RoomSession: WebSocketApplication {
   private var backlogSeen = SequenceNumber.zero
   private var operationCount = 0
   /// Where rooms move: what waits for its answer, in order, to be sent again to the room's next owner.
-  private var unsettled: Deque<RoomRequest<OrderCommand>> = []
+  private var unsettled: Deque<(ordinal: UInt64, request: RoomRequest<OrderCommand>)> = []
+  /// How many operations were sent to the present owner.
+  private var sentToOwner: UInt64 = 0
   /// At which of the room's owners the session was opened last.
   private var owner = 0
   /// Whom the room says that this session acts for.
@@ -195,7 +197,8 @@ final class RoomSession: WebSocketApplication {
       guard unsettled.count < hub.settings.unsettledOperations else {
         return refuse(RefusalNotice.overloaded.naming(opId))
       }
-      unsettled.append(request)
+      sentToOwner += 1
+      unsettled.append((sentToOwner, request))
     }
     if send(request) == .full {
       if hub.link.movesRooms { unsettled.removeLast() }
@@ -260,6 +263,7 @@ final class RoomSession: WebSocketApplication {
     case .settled(let addressee, let count):
       if addressee == number { unsettled.removeFirst(min(count, unsettled.count)) }
     case .bound(let addressee, let participant): if addressee == number { self.participant = participant }
+    case .overflowed(let addressee, let ordinal): if addressee == number { overflow(ordinal) }
     case .rehoming(let owner): if owner > self.owner { goToNextOwner() }
     case .ended(let ending): end(ending)
     }
@@ -276,10 +280,21 @@ final class RoomSession: WebSocketApplication {
       feed = .waiting
       open(rehomedAt: hasBegun ? seen : nil)
     }
-    for request in unsettled where send(request) == .full {
-      // Its answer is that the room is full; those behind it are not held up.
-      if case .operation(_, _, let opId) = request { refuse(RefusalNotice.overloaded.naming(opId)) }
+    sentToOwner = 0
+    let again = unsettled
+    unsettled = []
+    for (_, request) in again {
+      guard case .operation(_, _, let opId) = request else { continue }
+      submit(request, named: opId)
     }
+  }
+
+  /// The room's mailbox, over there, had no place for an operation.
+  private func overflow(_ ordinal: UInt64) {
+    guard let index = unsettled.firstIndex(where: { $0.ordinal == ordinal }),
+      case .operation(_, _, let opId) = unsettled.remove(at: index).request
+    else { return }
+    refuse(RefusalNotice.overloaded.naming(opId))
   }
 
   private func deliver(_ changes: FramedChanges) {

@@ -1,5 +1,5 @@
-package import Membership
 import CoreMetrics
+package import Membership
 package import NIOCore
 import Synchronization
 package import Wire

@@ -105,7 +105,7 @@ extension PeerOutput {
         } while !rest.isEmpty
       case .settled(let addressee, let count): add(.settled(session: session(addressee), count: UInt64(count)))
       case .bound(let addressee, let participant): add(.bound(session: session(addressee), participant))
-      case .rehoming: preconditionFailure("no room says that it moves to another leg")
+      case .rehoming, .overflowed: preconditionFailure("no room says what only links say")
       case .ended(let ending): add(.ended(PeerEnding(ending)))
       }
     }

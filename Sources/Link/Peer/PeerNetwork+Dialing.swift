@@ -1,7 +1,7 @@
-package import Membership
 import CoreMetrics
 import Foundation
 import Logging
+package import Membership
 import NIOCore
 import NIOPosix
 package import RoomCore

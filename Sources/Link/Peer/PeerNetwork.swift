@@ -1,6 +1,6 @@
-package import Membership
 import CoreMetrics
 package import Logging
+package import Membership
 package import NIOCore
 import NIOPosix
 import NIOSSL

@@ -1,5 +1,5 @@
-import Membership
 import Logging
+import Membership
 import NIOCore
 import NIOPosix
 import RoomCore

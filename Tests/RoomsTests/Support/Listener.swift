@@ -107,7 +107,7 @@ final class Listener: RoomSubscriber {
       clients[session]?.feed = .live
     case .settled(let session, let count): clients[session]?.settled += count
     case .bound(let session, let participant): clients[session]?.participant = participant
-    case .rehoming: preconditionFailure("no room says so")
+    case .rehoming, .overflowed: preconditionFailure("no room says so")
     case .ended(let ending):
       for session in clients.keys {
         clients[session]?.sights.append(.ended(ending))

@@ -1,0 +1,160 @@
+package import RoomCore
+package import Rooms
+import Synchronization
+package import Wire
+
+/// Serves the rooms of this node to gateways elsewhere: each connection's requests go to the registry, and what a room has
+/// to say to all sessions of one gateway goes out once.
+package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Command: PeerCommand {
+  package typealias Command = Voice.Logic.Command
+
+  private let registry: RoomRegistry<Voice>
+  private let numbers: SessionNumbers
+  /// Who owns a room, as far as this node has heard.
+  private let owner: @Sendable (RoomID) -> PeerOwner
+  private let visitors = Mutex<[ObjectIdentifier: Visitor]>([:])
+
+  package init(
+    registry: RoomRegistry<Voice>, numbers: SessionNumbers, owner: @escaping @Sendable (RoomID) -> PeerOwner
+  ) {
+    self.registry = registry
+    self.numbers = numbers
+    self.owner = owner
+  }
+
+  /// What one connection has open here. Its sessions are numbered by the gateway there, and by this process here.
+  private final class Visitor: Sendable {
+    struct State {
+      var sessions: [UInt64: (number: SessionNumber, room: RoomID)] = [:]
+      var ears: [RoomID: RemoteEar] = [:]
+    }
+
+    let connection: PeerConnection
+    let state = Mutex(State())
+
+    init(_ connection: PeerConnection) { self.connection = connection }
+  }
+
+  // MARK: - What a connection brings
+
+  package func connected(_ connection: PeerConnection) {
+    visitors.withLock { $0[ObjectIdentifier(connection)] = Visitor(connection) }
+  }
+
+  package func disconnected(_ connection: PeerConnection) {
+    guard let visitor = visitors.withLock({ $0.removeValue(forKey: ObjectIdentifier(connection)) }) else { return }
+    let (sessions, ears) = visitor.state.withLock { state in
+      defer { state = Visitor.State() }
+      return (state.sessions, state.ears)
+    }
+    for (_, session) in sessions {
+      guard let ear = ears[session.room] else { continue }
+      _ = registry.send(.close(session.number), to: session.room, from: ear)
+    }
+  }
+
+  package func received(_ request: PeerRequest, for room: RoomID, on connection: PeerConnection) {
+    guard let visitor = visitors.withLock({ $0[ObjectIdentifier(connection)] }) else { return }
+    if case .open = request {
+      open(request, room, visitor)
+      return
+    }
+    let found = visitor.state.withLock { state -> (SessionNumber, RemoteEar)? in
+      guard let session = state.sessions[request.session], session.room == room, let ear = state.ears[room] else {
+        return nil
+      }
+      if case .close = request {
+        state.sessions[request.session] = nil
+        if ear.forget(session.number) { state.ears[room] = nil }
+      }
+      return (session.number, ear)
+    }
+    // The room has ended here, and its gateway has not heard yet.
+    guard let (number, ear) = found else { return }
+    do throws(BinaryError) {
+      let admission = registry.send(try request.roomRequest(Command.self, session: number), to: room, from: ear)
+      if admission == .full, case .operation(let operation) = request {
+        connection.send(.full(room: room, session: operation.session, number: operation.number))
+      }
+    } catch {
+      connection.cut(.violation("a command cannot be read: \(error.reason)"))
+    }
+  }
+
+  private func open(_ request: PeerRequest, _ room: RoomID, _ visitor: Visitor) {
+    guard registry.serves(room) else {
+      visitor.connection.send(.notOwner(room: room, owner(room)))
+      return
+    }
+    let number = numbers.next()
+    let (ear, outdated) = visitor.state.withLock { state -> (RemoteEar, (SessionNumber, RemoteEar?)?) in
+      let outdated = state.sessions[request.session].map { ($0.number, state.ears[$0.room]) }
+      let ear =
+        state.ears[room]
+        ?? RemoteEar(room: room, connection: visitor.connection) { [weak visitor] ended in
+          visitor?.state.withLock { state in
+            if state.ears[room] === ended { state.ears[room] = nil }
+          }
+        }
+      state.ears[room] = ear
+      state.sessions[request.session] = (number, room)
+      ear.learn(number, as: request.session)
+      return (ear, outdated)
+    }
+    if let (number, ear) = outdated, let ear {
+      _ = ear.forget(number)
+      _ = registry.send(.close(number), to: room, from: ear)
+    }
+    do throws(BinaryError) {
+      _ = registry.send(try request.roomRequest(Command.self, session: number), to: room, from: ear)
+    } catch {
+      visitor.connection.cut(.violation("an opening cannot be read: \(error.reason)"))
+    }
+  }
+
+  package func read(_ room: RoomID, number: UInt64, on connection: PeerConnection) {
+    guard registry.serves(room) else {
+      connection.send(.reading(number: number, .notOwner(owner(room))))
+      return
+    }
+    registry.read(room) { reading in
+      connection.send(.reading(number: number, PeerReading(reading)))
+    }
+  }
+}
+
+/// A gateway's ear in one room, at the end of a connection.
+private final class RemoteEar: RoomSubscriber {
+  private let room: RoomID
+  private let connection: PeerConnection
+  private let onEnd: @Sendable (RemoteEar) -> Void
+  /// The sessions' numbers at their gateway.
+  private let names = Mutex<[SessionNumber: UInt64]>([:])
+
+  init(room: RoomID, connection: PeerConnection, onEnd: @escaping @Sendable (RemoteEar) -> Void) {
+    self.room = room
+    self.connection = connection
+    self.onEnd = onEnd
+  }
+
+  var keepsOperations: Bool { true }
+
+  func learn(_ number: SessionNumber, as name: UInt64) { names.withLock { $0[number] = name } }
+
+  /// - Returns: whether nobody is left.
+  func forget(_ number: SessionNumber) -> Bool {
+    names.withLock { names in
+      names[number] = nil
+      return names.isEmpty
+    }
+  }
+
+  func deliver(_ output: RoomOutput) {
+    if case .ended? = output.items.last { onEnd(self) }
+    let names = names.withLock { $0 }
+    // What is for a session that has closed meanwhile is for nobody: 0 is no session's number.
+    for part in PeerOutput.parts(of: output, of: room, session: { names[$0] ?? 0 }) {
+      connection.send(.output(part))
+    }
+  }
+}
