@@ -103,7 +103,7 @@ extension SlotGovernor {
   // MARK: Placement
 
   /// Computes placement anew if other nodes than before can own slots.
-  mutating func replace(_ view: ClusterView, reading: StoreReading, now: MonotonicTime) {
+  mutating func computePlacement(_ view: ClusterView, reading: StoreReading, now: MonotonicTime) {
     let candidates = view.members.compactMap { entry -> Placement.Candidate? in
       let member = entry.record.member
       guard entry.status.isLive, member.weight > 0 else { return nil }

@@ -153,7 +153,7 @@ public struct SlotGovernor: Sendable {
     var directives = losses(ownership, reading: reading, now: now)
     if isFreshReading(now: now) {
       directives += judgeMajority(view, reading: reading, now: now)
-      replace(view, reading: reading, now: now)
+      computePlacement(view, reading: reading, now: now)
       if !hasSteppedDown {
         directives += handOffs(view, reading: reading, now: now)
         if minoritySince == nil && !isDraining {

@@ -97,10 +97,19 @@ struct SwimTests {
 
   @Test("what is said of a member is the first thing it is told")
   func buddy() {
-    var a = Driven(knowing: [b, c])
+    var deadlines = Deadlines()
+    deadlines.suspicionMin = .seconds(10)
+    deadlines.suspicionMax = .seconds(10)
+    var a = Driven(knowing: [b, c], deadlines: deadlines)
     a.hear(.gossip, from: b, saying: [Scene.record("c", .suspect, accusers: ["b"])])
     a.pass(0)
     #expect(a.sent.contains { $0.to == "c" && $0.members.first?.node == NodeID("c/1") && !a.pings(to: "c").isEmpty })
+    // Also when it has long been told to everybody.
+    answerAll(&a, except: "c", millis: 1000)
+    a.sent = []
+    answerAll(&a, except: "c", millis: 1000)
+    #expect(a.sent.contains { $0.to == "c" })
+    for message in a.sent where message.to == "c" { #expect(message.members.first?.node == NodeID("c/1")) }
     a.hear(.gossip, from: b, saying: [Scene.record("c", .dead)])
     a.sent = []
     a.hear(.gossip, from: c)
