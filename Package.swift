@@ -106,8 +106,8 @@ let package = Package(
     .executableTarget(
       name: "stonepot",
       dependencies: [
-        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", "Gateway", "Load", logging, metrics,
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Link", "Gateway", "Load", logging,
+        metrics, .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Configuration", package: "swift-configuration"),

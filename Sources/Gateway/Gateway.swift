@@ -28,11 +28,12 @@ package struct Gateway: Sendable {
   ///   - operationPrefix: tells the operations that this gateway names from those of every other gateway and every
   ///     other life of this one.
   ///   - isReady: whether the store takes writes.
+  ///   - cluster: what this process knows of its cluster, as JSON; nil: it is alone.
   package init(
     settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup, history: String,
     numbers: SessionNumbers = SessionNumbers(), operationPrefix: String, time: any TimeSource,
     metrics: PrometheusRegistry, logger: Logger,
-    isReady: @escaping @Sendable () async -> Bool
+    isReady: @escaping @Sendable () async -> Bool, cluster: (@Sendable () -> [UInt8])? = nil
   ) async throws {
     var loops: [LoopHandle] = []
     for loop in group.makeIterator() {
@@ -43,7 +44,7 @@ package struct Gateway: Sendable {
       loops: loops, link: link, settings: settings, time: time, history: history, numbers: numbers,
       operationPrefix: operationPrefix, metrics: counters)
     connections = Connections(settings: settings, metrics: counters)
-    routes = Routes(hub: hub, metrics: metrics, isReady: isReady)
+    routes = Routes(hub: hub, metrics: metrics, isReady: isReady, cluster: cluster)
     self.settings = settings
     self.logger = logger
     self.group = group

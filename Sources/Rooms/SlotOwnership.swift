@@ -20,7 +20,7 @@ public final class SlotOwnership: Sendable {
   /// Gives up a slot that the store says is another's, unless it was claimed anew meanwhile.
   public func lose(_ slot: Slot, at epoch: Epoch) {
     epochs.withLock { epochs in
-      if epochs[slot] == epoch { epochs[slot] = nil }
+      if let own = epochs[slot], own <= epoch { epochs[slot] = nil }
     }
   }
 }

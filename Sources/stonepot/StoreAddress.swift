@@ -42,8 +42,10 @@ enum StoreAddress: CustomStringConvertible {
   }
 
   /// Opens the store, and makes it if it is not there.
+  ///
+  /// - Parameter isShared: whether other nodes of the cluster use the same file.
   func open(
-    cluster: String, historyChanged: @escaping @Sendable (StoreIdentity) -> Void
+    cluster: String, isShared: Bool, historyChanged: @escaping @Sendable (StoreIdentity) -> Void
   ) async throws -> any RoomStore {
     switch self {
     case .sqlite(let path):
@@ -53,7 +55,9 @@ enum StoreAddress: CustomStringConvertible {
       } catch {
         throw StartFailure(message: "the folder \(directory.path) cannot be made: \(error.localizedDescription)")
       }
-      return try await SQLiteStore.open(SQLiteConfiguration(path: path, cluster: cluster, history: randomName()))
+      return try await SQLiteStore.open(
+        SQLiteConfiguration(
+          path: path, cluster: cluster, history: randomName(), mode: isShared ? .shared : .exclusive))
     case .postgres(let url):
       var configuration = PostgresConfiguration(url: url, cluster: cluster, history: randomName())
       configuration.historyChanged = historyChanged

@@ -12,6 +12,8 @@ struct Routes: Sendable {
   let metrics: PrometheusRegistry
   /// Whether the store takes writes.
   let isReady: @Sendable () async -> Bool
+  /// What this process knows of its cluster, as JSON; nil: it is alone.
+  let cluster: (@Sendable () -> [UInt8])?
 
   func responder() -> some HTTPResponder<BasicRequestContext> {
     let router = Router(options: .autoGenerateHeadEndpoints)
@@ -21,6 +23,7 @@ struct Routes: Sendable {
     router.get("metrics") { _, _ in
       Self.text(metrics.render(), contentType: "text/plain; version=0.0.4; charset=utf-8")
     }
+    if let cluster { router.get("v1/cluster") { _, _ in Self.json(cluster()) } }
     for path in ["parties/**", "party/**"] as [RouterPath] {
       router.get(path) { request, _ in try await readRoom(request) }
     }

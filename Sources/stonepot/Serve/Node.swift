@@ -40,28 +40,74 @@ struct Node {
   private func serve(
     from store: any RoomStore, _ gatewaySettings: GatewaySettings, _ metrics: PrometheusRegistry
   ) async throws {
-    let ownership = SlotOwnership()
-    ownership.gain(try await claimAllSlots(in: store))
-
     let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
     let tenant = settings.tenant
+    let numbers = SessionNumbers()
+    let ownership = SlotOwnership()
+    let witness: any OwnershipWitness =
+      settings.peers == nil ? SoleOwner() : StoreWitness(store: store, clock: { SteadyClock.now })
     let registry = RoomRegistry(
       store: store, voice: OrderVoice(history: store.identity.history), settings: settings.rooms, time: time,
-      lanes: lanes, ownership: ownership, logger: logger, context: { tenant })
+      lanes: lanes, ownership: ownership, witness: witness, logger: logger, context: { tenant })
+    var member: ClusterMember?
+    if let peers = settings.peers {
+      member = ClusterMember(
+        peers, cluster: settings.cluster, rooms: (registry, store, numbers, witness as? StoreWitness),
+        history: store.identity.history, lane: lanes[0], group: group, logger: logger)
+    } else {
+      ownership.gain(try await claimAllSlots(in: store))
+    }
     let readiness = Readiness(of: store, logger: logger)
+    let link: any RoomLink<OrderCommand> = member?.agent.link ?? OrderLink(rooms: LocalLink(to: registry))
     let gateway = try await Gateway(
-      settings: gatewaySettings, link: OrderLink(rooms: LocalLink(to: registry)), group: group,
-      history: store.identity.history, operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
-      isReady: { await readiness.isReady() })
+      settings: gatewaySettings, link: link, group: group, history: store.identity.history, numbers: numbers,
+      operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
+      isReady: { await readiness.isReady() }, cluster: member?.report)
+    let rooms = RoomsService(registry: registry, gateway: gateway, agent: member?.agent, logger: logger)
+    try await run(gateway, member, [rooms, StatisticsService(store: store)], on: group)
+    // Outcomes are posted to the loops until the store is closed.
+    await store.close()
+    try await group.shutdownGracefully()
+  }
 
+  /// Serves clients alone, with rooms that live in other processes.
+  func runGateway() async throws {
+    guard let peers = settings.peers else { throw StartFailure(message: "a gateway needs --peer-listen and --join") }
+    let metrics = PrometheusRegistry()
+    MetricsSystem.bootstrap(metrics)
+    logSettings()
+    for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
+    var gatewaySettings = settings.gateway
+    gatewaySettings.certificate = try loadCertificate()
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
+    let lane = EventLoopLane(group.next())
+    let member = ClusterMember(
+      peers, cluster: settings.cluster, rooms: nil, history: nil, lane: lane, group: group, logger: logger)
+    try await member.listen()
+    let taking = Task { await member.agent.run(on: member.network) }
+    logger.notice("looking for a node")
+    let history = await member.agent.history()
+    let gateway = try await Gateway(
+      settings: gatewaySettings, link: member.agent.link, group: group, history: history, operationPrefix: randomName(),
+      time: WallClock(), metrics: metrics, logger: logger, isReady: { member.agent.knowsOwners },
+      cluster: member.report)
+    try await run(gateway, nil, [DrainService(gateway: gateway)], on: group)
+    await member.agent.leave()
+    taking.cancel()
+    await member.network.close(reason: "the gateway stops")
+    try await group.shutdownGracefully()
+    logger.notice("stopped")
+  }
+
+  private func run(
+    _ gateway: Gateway, _ member: ClusterMember?, _ services: [any Service], on group: MultiThreadedEventLoopGroup
+  ) async throws {
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
-    var running: [any Service] = [
-      GatewayService(gateway: gateway, logger: logger, settings: settings),
-      RoomsService(registry: registry, gateway: gateway, logger: logger),
-      StatisticsService(store: store),
-    ]
+    var running: [any Service] = [GatewayService(gateway: gateway, logger: logger, settings: settings)]
+    if let member { running.append(ClusterService(member: member)) }
+    running += services
     if settings.tls != nil {
       // Trapped before anybody can know that the server is there: SIGHUP would end it.
       running.append(CertificateService(gateway: gateway, hangups: await UnixSignalsSequence(trapping: .sighup)))
@@ -69,11 +115,8 @@ struct Node {
     var configuration = ServiceGroupConfiguration(
       services: running.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
-    configuration.maximumGracefulShutdownDuration = .seconds(20)
+    configuration.maximumGracefulShutdownDuration = .seconds(30)
     try await ServiceGroup(configuration: configuration).run()
-    // Outcomes are posted to the loops until the store is closed.
-    await store.close()
-    try await group.shutdownGracefully()
   }
 
   private func logSettings() {
@@ -99,7 +142,8 @@ struct Node {
 
   private func openStore() async throws -> any RoomStore {
     do {
-      return try await settings.store.open(cluster: settings.cluster) { [logger] identity in
+      return try await settings.store.open(cluster: settings.cluster, isShared: settings.peers != nil) {
+        [logger] identity in
         logger.critical(
           """
           the store has lost commits that clients were told of, and has a new history: restart this node, \
@@ -142,12 +186,18 @@ private struct GatewayService: Service {
 private struct RoomsService: Service {
   let registry: RoomRegistry<OrderVoice>
   let gateway: Gateway
+  let agent: ClusterAgent<OrderVoice>?
   let logger: Logger
 
   func run() async throws {
     await cancelWhenGracefulShutdown { await registry.keepHouse(clock: ContinuousClock()) }
     gateway.beginDraining()
+    if let agent {
+      // The others take over what they can before the rest is finished here.
+      await agent.drain(within: .seconds(10))
+    }
     await finishRooms()
+    await agent?.leave()
     gateway.closeSessions()
   }
 

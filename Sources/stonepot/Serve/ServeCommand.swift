@@ -67,6 +67,36 @@ struct ServeOptions: ParsableArguments {
       "The cluster's name, written into a new store and asked of an old one (default: stonepot).", valueName: "name"))
   var cluster: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Take part in a cluster: where to listen for its other processes (default: no cluster).", valueName: "host:port"))
+  var peerListen: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the others reach this process, if not where it listens for them.", valueName: "host:port"))
+  var peerAddress: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Processes of the cluster to begin with, separated by commas; itself among them does no harm.",
+      valueName: "host:port,…"))
+  var join: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The name that this process keeps when it starts again (default: its peer address).", valueName: "name"))
+  var name: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What the processes of the cluster prove to know, at least 16 bytes. Better in the environment.",
+      valueName: "secret"))
+  var peerSecret: String?
+
+  @Option(help: ArgumentHelp("This node's share of the rooms beside the others' (default: 100).", valueName: "n"))
+  var weight: Int?
+
   @Flag(help: "Listen beyond loopback although everybody may come.")
   var openBeyondLoopback = false
 

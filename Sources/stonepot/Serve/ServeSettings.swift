@@ -1,8 +1,11 @@
 import ArgumentParser
 import Configuration
 import Gateway
+import Link
 import Logging
+import Membership
 import Ordering
+import RoomCore
 import Rooms
 import SystemPackage
 
@@ -14,6 +17,8 @@ struct ServeSettings {
   var tls: TLSPaths?
   var store: StoreAddress
   var cluster: String
+  /// Nil: this process is alone.
+  var peers: Peers?
   var loops: Int?
   var logLevel: Logger.Level
   var isOpen: Bool
@@ -22,6 +27,16 @@ struct ServeSettings {
   struct TLSPaths {
     let certificate: String
     let key: String
+  }
+
+  /// How this process meets the others of its cluster.
+  struct Peers {
+    let listen: PeerAddress
+    let address: PeerAddress
+    let seeds: [PeerAddress]
+    let name: String
+    let secret: String?
+    let weight: Int
   }
 
   /// What strangers are held to, for the metrics; what is off is not among them.
@@ -47,6 +62,8 @@ struct ServeSettings {
       sources.string(
         "store", options.store, default: "sqlite:data/stonepot.sqlite", shownAs: StoreAddress.masking))
     cluster = sources.string("cluster", options.cluster, default: "stonepot")
+
+    peers = try Self.peers(&sources, options)
 
     let auth = sources.string("auth", options.auth, default: "open")
     guard ["open", "token"].contains(auth) else { throw ValidationError("--auth must be open or token") }
@@ -225,6 +242,39 @@ struct ServeSettings {
     }
 
     private static func name(of key: ConfigKey) -> String { key.components.joined(separator: "-") }
+  }
+
+  private static func peers(_ sources: inout Sources, _ options: ServeOptions) throws -> Peers? {
+    let listen = sources.path("peer.listen", options.peerListen)
+    let address = sources.path("peer.address", options.peerAddress)
+    let seeds = sources.list("join", options.join)
+    let name = sources.path("name", options.name)
+    let secret = sources.secret("peer.secret", options.peerSecret)
+    let weight = try sources.int("weight", options.weight, default: 100, in: 1...65_535)
+    guard let listen else {
+      guard seeds.isEmpty else { throw ValidationError("--join needs --peer-listen: the others must reach this one") }
+      return nil
+    }
+    func peer(_ text: String, _ option: String) throws -> PeerAddress {
+      guard let address = PeerAddress(text) else {
+        throw ValidationError("\(option) must be host:port, as 127.0.0.1:2999; \(text) is not")
+      }
+      return address
+    }
+    if let secret, secret.utf8.count < 16 { throw ValidationError("--peer-secret must have at least 16 bytes") }
+    let listening = try peer(listen, "--peer-listen")
+    guard secret != nil || listening.isLoopback else {
+      throw ValidationError(
+        "refusing to listen for peers on \(listen) without a secret: anybody could join. Set STONEPOT_PEER_SECRET")
+    }
+    let reached = try address.map { try peer($0, "--peer-address") } ?? listening
+    let ownName = name ?? reached.description
+    guard ownName.isName(maxBytes: 64), !ownName.contains("~") else {
+      throw ValidationError("--name must have 1 to 64 bytes, without control characters and ~")
+    }
+    return Peers(
+      listen: listening, address: reached, seeds: try seeds.map { try peer($0, "--join") }, name: ownName,
+      secret: secret, weight: weight)
   }
 
   private static func address(_ text: String) throws -> (String, Int) {

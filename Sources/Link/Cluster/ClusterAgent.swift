@@ -1,0 +1,440 @@
+import CoreMetrics
+package import Logging
+package import Membership
+import NIOCore
+package import RoomCore
+package import Rooms
+package import Store
+import Synchronization
+package import Wire
+
+/// A process's part in its cluster: tells and hears who is alive, claims the slots that are to be its own, hands others
+/// off, and knows where every room is.
+///
+/// The rules are values, `Swim` and `SlotGovernor`; this is what carries out their directives. They are kept under one
+/// lock and asked from whichever thread an event comes; what they want done is done after the lock is left. Gossip may
+/// overtake gossip then, which it may on its way as well.
+package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.Command: PeerCommand {
+  package typealias Command = Voice.Logic.Command
+
+  /// What a process with rooms has beside what a gateway has.
+  package struct Rooms: Sendable {
+    let registry: RoomRegistry<Voice>
+    let store: any RoomStore
+    let server: RoomServer<Voice>
+
+    package init(registry: RoomRegistry<Voice>, store: any RoomStore, server: RoomServer<Voice>) {
+      self.registry = registry
+      self.store = store
+      self.server = server
+    }
+  }
+
+  private struct State {
+    var swim: Swim
+    var governor: SlotGovernor?
+    var lastDecision = MonotonicTime.zero
+    var isDrained = false
+    var drainWaiter: UnsafeContinuation<Void, Never>?
+    var addresses: [PeerAddress: NodeID] = [:]
+    /// Of the store behind the nodes, and who waits to hear it.
+    var history: String?
+    var historyWaiters: [UnsafeContinuation<String, Never>] = []
+  }
+
+  package let book: OwnerBook<Command>
+  package let link: ClusterLink<Command>
+  private let witness: StoreWitness?
+  private let rooms: Rooms?
+  private let clock: @Sendable () -> MonotonicTime
+  private let logger: Logger
+  private let deadlines: Deadlines
+  private let state: Mutex<State>
+  private let network = Mutex<PeerNetwork?>(nil)
+  private let metrics = ClusterMetrics()
+
+  /// - Parameters:
+  ///   - incarnation: the wall clock's milliseconds.
+  ///   - seed: of all chance in gossip and claims.
+  ///   - clock: one that runs while the process is stopped.
+  package init(
+    own: Member, seeds: [PeerAddress], incarnation: UInt64, seed: UInt64, deadlines: Deadlines = Deadlines(),
+    book: OwnerBook<Command>, link: ClusterLink<Command>, rooms: Rooms?, witness: StoreWitness?,
+    clock: @escaping @Sendable () -> MonotonicTime, logger: Logger
+  ) {
+    self.book = book
+    self.link = link
+    self.rooms = rooms
+    self.witness = witness
+    self.clock = clock
+    self.logger = logger
+    self.deadlines = deadlines
+    let swim = Swim(own: own, incarnation: incarnation, seeds: seeds, deadlines: deadlines, seed: seed)
+    let governor =
+      rooms == nil ? nil : SlotGovernor(me: own.node, name: own.name, deadlines: deadlines, seed: seed &+ 1)
+    state = Mutex(State(swim: swim, governor: governor))
+  }
+
+  // MARK: - Life
+
+  /// Takes part until the task is cancelled. The network must listen, and have this as its delegate.
+  package func run(on network: PeerNetwork) async {
+    self.network.withLock { $0 = network }
+    carryOut(state.withLock { $0.swim.start(now: clock()) })
+    await withTaskGroup { group in
+      group.addTask { await self.every(.milliseconds(10)) { self.tick() } }
+      if let rooms {
+        group.addTask { await self.every(self.deadlines.readingInterval) { await self.readStore(rooms) } }
+        group.addTask { await self.every(self.deadlines.heartbeatInterval) { await self.beat(rooms) } }
+      }
+    }
+  }
+
+  private func every(_ interval: Duration, _ body: () async -> Void) async {
+    while !Task.isCancelled {
+      await body()
+      do { try await Task.sleep(for: interval) } catch { return }
+    }
+  }
+
+  private func tick() {
+    let now = clock()
+    let directives = state.withLock { state in
+      state.swim.nextWake <= now ? state.swim.tick(now: now) : []
+    }
+    carryOut(directives)
+    decide(isDue: false)
+  }
+
+  /// Hands all slots off, and returns when nothing is held any more, or the time is over.
+  package func drain(within limit: Duration) async {
+    let now = clock()
+    let directives = state.withLock { state -> [SwimDirective] in
+      state.governor?.drain()
+      return state.swim.setWeight(0, now: now)
+    }
+    carryOut(directives)
+    let timeout = Task {
+      try await Task.sleep(for: limit)
+      self.endDrain()
+    }
+    decide(isDue: true)
+    await withUnsafeContinuation { continuation in
+      let isOver = state.withLock { state in
+        if state.isDrained || state.governor == nil { return true }
+        state.drainWaiter = continuation
+        return false
+      }
+      if isOver { continuation.resume() }
+    }
+    timeout.cancel()
+  }
+
+  private func endDrain() {
+    let waiter = state.withLock { state in
+      state.isDrained = true
+      return state.drainWaiter.take()
+    }
+    waiter?.resume()
+  }
+
+  /// Says goodbye to the others; nothing is claimed afterwards.
+  package func leave() async {
+    carryOut(state.withLock { $0.swim.leave(now: clock()) })
+    guard let rooms else { return }
+    do {
+      try await rooms.store.forget(me)
+    } catch {
+      logger.warning("the store still has this node's heartbeat", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  /// What a node's features say before the history of its store.
+  package static var historyFeature: String { "history=" }
+
+  /// The history of the store behind the nodes; waits until one has said it.
+  package func history() async -> String {
+    await withUnsafeContinuation { continuation in
+      let known = state.withLock { state in
+        if state.history == nil { state.historyWaiters.append(continuation) }
+        return state.history
+      }
+      if let known { continuation.resume(returning: known) }
+    }
+  }
+
+  private func learnHistory(from features: [String]) {
+    guard let feature = features.first(where: { $0.hasPrefix(Self.historyFeature) }) else { return }
+    let history = String(feature.dropFirst(Self.historyFeature.count))
+    let waiters = state.withLock { state in
+      state.history = history
+      defer { state.historyWaiters = [] }
+      return state.historyWaiters
+    }
+    for waiter in waiters { waiter.resume(returning: history) }
+  }
+
+  /// Whether any owner is known.
+  package var knowsOwners: Bool { book.slotCounts.contains { $0.key != nil && $0.value > 0 } }
+
+  package var me: NodeID { state.withLock { $0.swim.me } }
+
+  /// Who is there, and what each owns.
+  package var report: ClusterReport {
+    let slots = book.slotCounts
+    return state.withLock { state in
+      ClusterReport(
+        me: state.swim.me, isFresh: state.governor?.isFresh(now: clock()),
+        members: state.swim.view.members.map { entry in
+          ClusterReport.Member(
+            node: entry.record.node, name: entry.record.member.name,
+            address: "\(entry.record.member.address)", isNode: entry.record.member.isNode,
+            status: "\(entry.record.status)", weight: entry.record.member.weight,
+            slots: slots[entry.record.node] ?? 0)
+        },
+        unowned: slots[nil] ?? 0, claimsMade: state.governor?.claimsMade ?? 0)
+    }
+  }
+
+  // MARK: - Gossip
+
+  private func carryOut(_ directives: [SwimDirective]) {
+    for directive in directives {
+      switch directive {
+      case .send(let message, let address, let node): send(message, to: address, node)
+      case .changed(let record, let previous): memberChanged(record, previous)
+      case .ownershipChanged(let slots): ownersChanged(slots)
+      case .superseded(let member):
+        logger.error("a later process runs under this node's name", metadata: ["node": "\(member.node)"])
+        carryOut(state.withLock { $0.governor?.supersede() ?? [] })
+      }
+    }
+  }
+
+  private func send(_ message: GossipMessage, to address: PeerAddress, _ node: NodeID?) {
+    guard let network = network.withLock({ $0 }) else { return }
+    let connection = node.flatMap { network.connection(to: $0) } ?? network.connection(to: address)
+    if let connection {
+      connection.send(.gossip(message.encode()))
+    } else {
+      dial(address, network)
+    }
+  }
+
+  private func dial(_ address: PeerAddress, _ network: PeerNetwork) {
+    do {
+      try network.connect(to: address)
+    } catch {
+      logger.error("a peer cannot be dialed: \(error)", metadata: ["address": "\(address)"])
+    }
+  }
+
+  private func memberChanged(_ record: MemberRecord, _ previous: MemberStatus?) {
+    if record.status != previous {
+      logger.notice(
+        "\(record.member.name) is \(record.status)",
+        metadata: ["node": "\(record.node)", "address": "\(record.member.address)"])
+    }
+    state.withLock { $0.addresses[record.member.address] = record.node }
+    book.learn(record.node, isGone: !record.status.isLive)
+    if let network = network.withLock({ $0 }) {
+      if record.status.isLive {
+        dial(record.member.address, network)
+      } else if record.status == .left {
+        network.disconnect(from: record.member.address, reason: "the member has left")
+      }
+    }
+    link.ownersChanged()
+    decide(isDue: true)
+  }
+
+  private func ownersChanged(_ slots: [Slot]) {
+    let records = state.withLock { state in slots.map { state.swim.ownership[$0] } }
+    if book.learn(records) { link.ownersChanged() }
+    decide(isDue: true)
+  }
+
+  // MARK: - Slots
+
+  private func decide(isDue: Bool) {
+    let now = clock()
+    let directives = state.withLock { state -> [SlotDirective] in
+      guard isDue || now - state.lastDecision >= .milliseconds(100) else { return [] }
+      state.lastDecision = now
+      return state.governor?.decide(view: state.swim.view, ownership: state.swim.ownership, now: now) ?? []
+    }
+    carryOut(directives)
+  }
+
+  private func carryOut(_ directives: [SlotDirective]) {
+    guard let rooms else { return }
+    for directive in directives {
+      switch directive {
+      case .claim(let intents): Task { await claim(intents, rooms) }
+      case .handOff(let record, let next): Task { await handOff(record, to: next, rooms) }
+      case .release(let records): Task { await release(records, rooms) }
+      case .lost(let slot):
+        metrics.lost.increment()
+        rooms.registry.depose(slot, state.withLock { $0.swim.ownership.epoch(of: slot) })
+      case .stepDown(let reason, let records):
+        logger.error("this node serves nothing any more: \(reason)", metadata: ["slots": "\(records.count)"])
+        metrics.stepDowns.increment()
+        Task { await stepDown(records, rooms) }
+      case .drained: endDrain()
+      }
+    }
+  }
+
+  private func claim(_ intents: [ClaimIntent], _ rooms: Rooms) async {
+    metrics.claims.increment(by: intents.count)
+    var won: [Slot: Epoch] = [:]
+    do throws(StoreError) {
+      won = try await rooms.store.claim(intents.map { SlotClaim(slot: $0.slot, expected: $0.expected) }, for: me)
+    } catch {
+      logger.warning("slots cannot be claimed", metadata: ["reason": "\(error.message)"])
+    }
+    let now = clock()
+    let directives = state.withLock { $0.governor?.claimEnded(won: won, now: now) ?? [] }
+    var kept = won
+    for case .release(let unwanted) in directives {
+      for record in unwanted { kept[record.slot] = nil }
+    }
+    rooms.registry.gain(kept)
+    announce(kept.map { OwnershipRecord(slot: $0.key, epoch: $0.value, owner: me) })
+    carryOut(directives)
+    decide(isDue: true)
+  }
+
+  private func handOff(_ record: OwnershipRecord, to next: NodeID, _ rooms: Rooms) async {
+    metrics.handOffs.increment()
+    _ = await rooms.registry.handOff([record.slot])
+    var isReleased = true
+    do throws(StoreError) {
+      try await rooms.store.release([record.slot: record.epoch])
+    } catch {
+      isReleased = false
+      // Nothing of the slot was written since, and it is still this node's: it goes on here.
+      rooms.registry.gain([record.slot: record.epoch])
+      logger.warning("a slot cannot be handed off", metadata: ["slot": "\(record.slot)", "reason": "\(error.message)"])
+    }
+    let now = clock()
+    state.withLock { $0.governor?.handOffEnded(record.slot, released: isReleased, now: now) }
+    if isReleased { announce([OwnershipRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next) }
+    decide(isDue: true)
+  }
+
+  private func release(_ records: [OwnershipRecord], _ rooms: Rooms) async {
+    _ = await rooms.registry.handOff(Set(records.map(\.slot)))
+    do throws(StoreError) {
+      try await rooms.store.release(Dictionary(uniqueKeysWithValues: records.map { ($0.slot, $0.epoch) }))
+      announce(records.map { OwnershipRecord(slot: $0.slot, epoch: $0.epoch, owner: nil) })
+    } catch {
+      logger.warning("slots cannot be released", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  private func stepDown(_ records: [OwnershipRecord], _ rooms: Rooms) async {
+    for record in records { rooms.registry.depose(record.slot, record.epoch) }
+    await release(records, rooms)
+  }
+
+  private func announce(_ records: [OwnershipRecord], to next: NodeID? = nil) {
+    let now = clock()
+    carryOut(state.withLock { $0.swim.announce(records, to: next, now: now) })
+    ownersChanged(records.map(\.slot))
+  }
+
+  // MARK: - The store
+
+  private func beat(_ rooms: Rooms) async {
+    let address = state.withLock { "\($0.swim.ownRecord.member.address)" }
+    do throws(StoreError) {
+      try await rooms.store.beat(me, address: address, pid: ProcessNumber.own)
+    } catch {
+      logger.warning("the store takes no heartbeat", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  private func readStore(_ rooms: Rooms) async {
+    do throws(StoreError) {
+      try await takeReading(rooms)
+    } catch {
+      logger.warning("the store does not say who owns what", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  private func takeReading(_ rooms: Rooms) async throws(StoreError) {
+    let startedAt = clock()
+    let rows = try await rooms.store.slots().map { OwnershipRecord(slot: $0.slot, epoch: $0.epoch, owner: $0.owner) }
+    let heartbeats = try await rooms.store.nodes().map { record in
+      StoreReading.Heartbeat(node: record.node, name: record.node.stableName, age: record.age)
+    }
+    let records = state.withLock { state -> [OwnershipRecord] in
+      _ = state.swim.mergeStore(rows, startedAt: startedAt)
+      state.governor?.take(StoreReading(startedAt: startedAt, slots: rows, heartbeats: heartbeats))
+      return state.swim.ownership.records
+    }
+    if book.learn(records) { link.ownersChanged() }
+    decide(isDue: true)
+    // Behind the decision: what it found lost is not this node's any more.
+    let isServing = state.withLock { $0.governor.map { !$0.hasSteppedDown } ?? false }
+    if isServing { witness?.sawStore(at: startedAt) }
+  }
+}
+
+// MARK: - Connections
+
+extension ClusterAgent: PeerDelegate {
+  package func connected(_ connection: PeerConnection) {
+    switch connection.direction {
+    case .incoming: rooms?.server.connected(connection)
+    case .outgoing:
+      guard connection.peer.kind == .node else { return }
+      learnHistory(from: connection.peer.features)
+      if let replaced = book.add(RemoteNode(connection)) { lost(replaced) }
+      link.ownersChanged()
+    }
+  }
+
+  package func disconnected(_ connection: PeerConnection, _ reason: PeerDisconnection) {
+    switch connection.direction {
+    case .incoming: rooms?.server.disconnected(connection)
+    case .outgoing: if let remote = book.remove(connection) { lost(remote) }
+    }
+  }
+
+  private func lost(_ remote: RemoteNode<Command>) {
+    remote.lost()
+    link.lost(remote)
+  }
+
+  package func dialFailed(to address: PeerAddress, _ failure: PeerDialFailure) {
+    guard failure == .refused else { return }
+    let now = clock()
+    let directives = state.withLock { state in
+      state.addresses[address].map { state.swim.connectionRefused(by: $0, now: now) } ?? []
+    }
+    carryOut(directives)
+  }
+
+  package func received(_ frame: PeerFrame, on connection: PeerConnection) {
+    switch frame {
+    case .gossip(let bytes):
+      do throws(BinaryError) {
+        let message = try GossipMessage.decode(bytes[...])
+        let now = clock()
+        carryOut(state.withLock { $0.swim.receive(message, now: now) })
+      } catch {
+        connection.cut(.violation("gossip cannot be read: \(error.reason)"))
+      }
+    case .request(let room, let request): rooms?.server.received(request, for: room, on: connection)
+    case .read(let number, let room): rooms?.server.read(room, number: number, on: connection)
+    case .output(let output): book.remote(over: connection)?.received(output)
+    case .full(let room, let session, let number):
+      book.remote(over: connection)?.full(session, number, in: room)
+    case .reading(let number, let reading): book.remote(over: connection)?.reading(number, reading)
+    case .notOwner(let room, _): book.remote(over: connection)?.notOwner(of: room)
+    case .hello, .authenticate, .refused, .ping, .pong, .goodbye: break
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import Gateway
+import JSONText
+import Link
+import Logging
+import Membership
+import NIOCore
+import Ordering
+import RoomCore
+import Rooms
+import ServiceLifecycle
+import Store
+import Wire
+
+/// A clock that runs while the process, or its machine, is stopped.
+enum SteadyClock {
+  private static let start = ContinuousClock.now
+
+  static var now: MonotonicTime {
+    let (seconds, attoseconds) = (ContinuousClock.now - start).components
+    return MonotonicTime(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+  }
+}
+
+/// This process among those of its cluster.
+struct ClusterMember: Sendable {
+  let agent: ClusterAgent<OrderVoice>
+  let network: PeerNetwork
+  private let listening: PeerAddress
+
+  /// - Parameters:
+  ///   - rooms: nil for a gateway.
+  ///   - history: of the store; gateways learn it from the nodes.
+  init(
+    _ peers: ServeSettings.Peers, cluster: String,
+    rooms: (
+      registry: RoomRegistry<OrderVoice>, store: any RoomStore, numbers: SessionNumbers, witness: StoreWitness?
+    )?,
+    history: String?, lane: EventLoopLane, group: any EventLoopGroup, logger: Logger
+  ) {
+    let clock: @Sendable () -> MonotonicTime = { SteadyClock.now }
+    let me = NodeID(peers.name, life: randomName())
+    let local = rooms.map { LocalCarrier(to: $0.registry) }
+    let book = OwnerBook<OrderCommand>(me: me, local: local, clock: clock)
+    let own = Member(
+      node: me, name: peers.name, address: peers.address, kind: rooms == nil ? .gateway : .node(weight: peers.weight))
+    let serving = rooms.map { rooms in
+      ClusterAgent<OrderVoice>.Rooms(
+        registry: rooms.registry, store: rooms.store,
+        server: RoomServer(registry: rooms.registry, numbers: rooms.numbers) { book.owner(of: $0) })
+    }
+    agent = ClusterAgent(
+      own: own, seeds: peers.seeds, incarnation: UInt64(Date().timeIntervalSince1970 * 1000),
+      seed: .random(in: .min ... .max), book: book, link: ClusterLink(finder: book, scheduler: lane), rooms: serving,
+      witness: rooms?.witness, clock: clock, logger: logger)
+    let identity = PeerIdentity(
+      cluster: cluster, node: me, name: peers.name, kind: rooms == nil ? .gateway : .node,
+      address: peers.address.description,
+      features: history.map { [ClusterAgent<OrderVoice>.historyFeature + $0] } ?? [])
+    network = PeerNetwork(
+      identity, credentials: PeerCredentials(secrets: peers.secret.map { [Array($0.utf8)] } ?? []), group: group,
+      random: SystemRandomNumberGenerator(), delegate: agent, logger: logger)
+    listening = peers.listen
+  }
+
+  func listen() async throws {
+    do {
+      try await network.listen(on: listening)
+    } catch {
+      throw StartFailure(message: "cannot listen for peers on \(listening): \(error)")
+    }
+  }
+
+  /// How this process sees the cluster, as JSON.
+  func report() -> [UInt8] {
+    let report = agent.report
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.field("node", report.me.name)
+    writer.key("members")
+    writer.beginArray()
+    for member in report.members {
+      writer.beginObject()
+      writer.field("node", member.node.name)
+      writer.field("name", member.name)
+      writer.field("address", member.address)
+      writer.field("kind", member.isNode ? "node" : "gateway")
+      writer.field("status", member.status)
+      writer.field("weight", member.weight)
+      writer.field("slots", member.slots)
+      writer.endObject()
+    }
+    writer.endArray()
+    writer.field("unownedSlots", report.unowned)
+    writer.field("claims", report.claimsMade)
+    writer.field("rooms", agent.link.routeCount)
+    if let isFresh = report.isFresh { writer.field("fresh", isFresh) }
+    writer.endObject()
+    return writer.bytes
+  }
+}
+
+struct ClusterService: Service {
+  let member: ClusterMember
+
+  func run() async throws {
+    try await member.listen()
+    await cancelWhenGracefulShutdown { await member.agent.run(on: member.network) }
+    await member.network.close(reason: "the node stops")
+  }
+}
+
+/// Has the clients of a gateway come back elsewhere when it stops.
+struct DrainService: Service {
+  let gateway: Gateway
+
+  func run() async throws {
+    try await gracefulShutdown()
+    gateway.beginDraining()
+    gateway.closeSessions()
+  }
+}

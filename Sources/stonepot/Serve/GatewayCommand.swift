@@ -1,0 +1,28 @@
+import ArgumentParser
+import Logging
+
+struct GatewayCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "gateway",
+    abstract: "Serve clients, with rooms that live in the nodes of a cluster.",
+    discussion: """
+      Takes the options of serve; those that are about rooms and the store have no effect. Clients that are connected here \
+      do not notice when a room's node goes.
+
+      Example: stonepot gateway --listen 127.0.0.1:1999 --peer-listen 127.0.0.1:2990 --join 127.0.0.1:2991
+
+      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
+      """)
+
+  @OptionGroup var options: ServeOptions
+
+  func run() async throws {
+    let settings = try await ServeSettings(options: options)
+    LoggingSystem.bootstrap { label in
+      var handler = StreamLogHandler.standardError(label: label)
+      handler.logLevel = settings.logLevel
+      return handler
+    }
+    try await Node(settings: settings, logger: Logger(label: "stonepot")).runGateway()
+  }
+}
