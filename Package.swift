@@ -174,8 +174,8 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Gateway", "Load", "Link", "Rooms", "Wire", "Store", "StoreTesting", "Ordering", "RoomCore", "JSONText",
-        "TestSupport", logging, coreMetrics, "stonepot", .product(name: "JWTKit", package: "jwt-kit"),
+        "Gateway", "Load", "Link", "Rooms", "Wire", "Store", "StoreTesting", "Ordering", "Membership", "RoomCore",
+        "JSONText", "TestSupport", logging, coreMetrics, "stonepot", .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ] + nio,
       swiftSettings: settings),

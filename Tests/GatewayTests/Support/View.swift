@@ -134,13 +134,13 @@ struct LoadedParticipant: Sendable {
   }
 
   /// Lives on one connection until so many operations are answered.
-  mutating func live(_ port: Int, room: String, exactly count: Int) async throws {
+  mutating func live(_ port: Int, room: String, exactly count: Int, told: Countdown? = nil) async throws {
     let client = try await open(port, room)
     while acknowledged.count < count {
       while pending.count < Self.window, acknowledged.count + pending.count < count {
         send(makeOperation(), on: client)
       }
-      try await read(client, nil)
+      try await read(client, told)
     }
     await client.socket.disconnect()
   }
