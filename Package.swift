@@ -80,7 +80,8 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", collections, logging, metrics, coreMetrics,
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", collections, logging, metrics,
+        coreMetrics,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
