@@ -34,6 +34,8 @@ package struct GatewaySettings: Sendable {
   /// Operations of one client that may wait for their answers while its room changes owners; more are refused as
   /// `overloaded`. As many as a room's mailbox takes at once.
   package var unsettledOperations = 1024
+  /// Bytes that these may take. An ordinary operation takes about 300; a burst of several hundred fits.
+  package var unsettledBytes = 512 << 10
   /// How long a client may take to catch up before it is cut.
   package var lagLimit: Duration = .seconds(30)
   /// How long a connection may be silent before it is pinged.

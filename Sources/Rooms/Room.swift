@@ -224,7 +224,7 @@ public actor Room<Voice: RoomVoice> {
   /// Whether a turn that writes nothing may be seen. What is written proves that the slot is this node's; what is only
   /// said is of a state that another node may have changed, if this one was cut off or stopped for a while.
   private func mayAnswer() async -> Bool {
-    guard turn.isInDoubt || !environment.witness.isFresh else { return true }
+    guard turn.saysAnything, turn.isInDoubt || !environment.witness.isFresh else { return true }
     switch await environment.witness.confirm(slot, at: epoch) {
     case true?: return true
     case false?:

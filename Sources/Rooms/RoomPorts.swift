@@ -79,10 +79,14 @@ public struct RoomOutput: Sendable {
 
   public let epoch: Epoch
   public let items: [Item]
+  /// Which of the room's owners says it, in the order in which a link found them; 0 where rooms do not move, or if the
+  /// link itself says it.
+  public let owner: Int
 
-  public init(epoch: Epoch, items: [Item]) {
+  public init(epoch: Epoch, items: [Item], owner: Int = 0) {
     self.epoch = epoch
     self.items = items
+    self.owner = owner
   }
 }
 

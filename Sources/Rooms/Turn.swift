@@ -57,6 +57,8 @@ struct Turn<Logic: RoomLogic> {
     return Turn(now: now, lost: Lost(notice: notice, operations: operations))
   }
 
+  var saysAnything: Bool { !subscribers.isEmpty || !readings.isEmpty }
+
   /// Forgets the texts of a state that has changed.
   mutating func stateChanged() {
     syncs.removeAll(keepingCapacity: true)

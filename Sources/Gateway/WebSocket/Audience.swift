@@ -45,7 +45,7 @@ final class Audience: RoomSubscriber {
     let items = FramedItem.framing(output.items, allocator: allocator)
     let counts = counts.withLock { $0 }
     for (index, handle) in loops.enumerated() where counts[index] > 0 {
-      handle.run { context in context.deliver(items, to: self.room) }
+      handle.run { context in context.deliver(items, by: output.owner, to: self.room) }
     }
   }
 

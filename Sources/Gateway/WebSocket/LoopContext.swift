@@ -51,8 +51,8 @@ final class LoopContext {
   }
 
   /// Session by session, so that each socket is written and flushed while what belongs to it is at hand.
-  func deliver(_ items: [FramedItem], to room: RoomID) {
+  func deliver(_ items: [FramedItem], by owner: Int, to room: RoomID) {
     guard let members = sessions[room] else { return }
-    for session in members.values { session.deliver(items) }
+    for session in members.values { session.deliver(items, by: owner) }
   }
 }

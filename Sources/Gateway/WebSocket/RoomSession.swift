@@ -21,6 +21,14 @@ final class RoomSession: WebSocketApplication {
     case lagging(since: NIODeadline)
   }
 
+  private struct Unsettled {
+    let ordinal: UInt64
+    let operation: Operation<OrderCommand>
+    let opId: String?
+
+    var sizeBytes: Int { operation.command.sizeBytes }
+  }
+
   private struct Backlog {
     enum Piece {
       case changes(FramedChanges.Run)
@@ -54,7 +62,8 @@ final class RoomSession: WebSocketApplication {
   private var backlogSeen = SequenceNumber.zero
   private var operationCount = 0
   /// Where rooms move: what waits for its answer, in order, to be sent again to the room's next owner.
-  private var unsettled: Deque<(ordinal: UInt64, request: RoomRequest<OrderCommand>)> = []
+  private var unsettled: Deque<Unsettled> = []
+  private var unsettledBytes = 0
   /// How many operations were sent to the present owner.
   private var sentToOwner: UInt64 = 0
   /// At which of the room's owners the session was opened last.
@@ -102,7 +111,8 @@ final class RoomSession: WebSocketApplication {
 
   private func opening(rehomedAt seen: SequenceNumber?) -> SessionOpening {
     SessionOpening(
-      session: number, participant: participant, dialect: entry.dialect, since: entry.since, address: entry.address,
+      session: number, participant: participant, dialect: entry.dialect, since: hasBegun ? nil : entry.since,
+      address: entry.address,
       rehomedAt: seen)
   }
 
@@ -184,32 +194,39 @@ final class RoomSession: WebSocketApplication {
       let name = message.opId ?? "\(hub.operationPrefix).\(number.number).\(operationCount)"
       let operation = Operation(
         id: OperationID(participant: message.participant, value: name), after: after(of: message), command: command)
-      submit(.operation(operation, session: number, opId: message.opId), named: message.opId)
+      submit(operation, named: message.opId)
     case .speaking(let isSpeaking):
       let text = ServerMessage.speaking(message.participant, isSpeaking: isSpeaking, now: hub.time.now())
       send(.relay(text, by: message.participant, session: number))
     }
   }
 
-  private func submit(_ request: RoomRequest<OrderCommand>, named opId: String?) {
+  private func submit(_ operation: Operation<OrderCommand>, named opId: String?) {
+    let sizeBytes = operation.command.sizeBytes
     if hub.link.movesRooms {
-      // A client that sends on and on while its room is nowhere must not fill memory.
-      guard unsettled.count < hub.settings.unsettledOperations else {
-        return refuse(RefusalNotice.overloaded.naming(opId))
-      }
+      // A client that sends on and on while its room is nowhere must not fill memory, nor the way to the next owner.
+      guard unsettled.count < hub.settings.unsettledOperations,
+        unsettledBytes + sizeBytes <= hub.settings.unsettledBytes
+      else { return refuse(RefusalNotice.overloaded.naming(opId)) }
       sentToOwner += 1
-      unsettled.append((sentToOwner, request))
+      // When it is sent again, the room may have forgotten that it was taken: then it matters when it was sent first.
+      let after = operation.after == SequenceNumber(.max) ? seen : operation.after
+      let copy = Operation(id: operation.id, after: after, command: operation.command)
+      unsettled.append(Unsettled(ordinal: sentToOwner, operation: copy, opId: opId))
+      unsettledBytes += sizeBytes
     }
-    if send(request) == .full {
-      if hub.link.movesRooms { unsettled.removeLast() }
+    if send(.operation(operation, session: number, opId: opId)) == .full {
+      if hub.link.movesRooms {
+        unsettled.removeLast()
+        unsettledBytes -= sizeBytes
+      }
       refuse(RefusalNotice.overloaded.naming(opId))
     }
   }
 
-  /// A name that was made here a moment ago has never been used: such an operation cannot be too old, unless it is sent
-  /// again, when the room may have forgotten since that it was taken.
+  /// A name that was made here a moment ago has never been used: such an operation cannot be too old.
   private func after(of message: ClientMessage) -> SequenceNumber {
-    message.after ?? (message.opId == nil && !hub.link.movesRooms ? SequenceNumber(.max) : seen)
+    message.after ?? (message.opId == nil ? SequenceNumber(.max) : seen)
   }
 
   private func admitted(_ command: OrderCommand) -> OrderCommand? {
@@ -245,8 +262,10 @@ final class RoomSession: WebSocketApplication {
 
   // MARK: - Room to client
 
-  func deliver(_ items: [FramedItem]) {
-    guard let connection else { return }
+  /// - Parameter owner: who says it. Loops are told at different times that a room has moved: what another owner than the
+  ///   session's says is either too late, or too early.
+  func deliver(_ items: [FramedItem], by owner: Int) {
+    guard let connection, owner == 0 || owner == self.owner else { return }
     connection.withOneFlush {
       for item in items { deliver(item) }
     }
@@ -261,7 +280,7 @@ final class RoomSession: WebSocketApplication {
     case .resuming(let addressee, let head, let frame): if addressee == number { beginResuming(frame, through: head) }
     case .history(let addressee, let frames): if addressee == number { finishResuming(frames) }
     case .settled(let addressee, let count):
-      if addressee == number { unsettled.removeFirst(min(count, unsettled.count)) }
+      if addressee == number { settle(count) }
     case .bound(let addressee, let participant): if addressee == number { self.participant = participant }
     case .overflowed(let addressee, let ordinal): if addressee == number { overflow(ordinal) }
     case .rehoming(let owner): if owner > self.owner { goToNextOwner() }
@@ -283,18 +302,22 @@ final class RoomSession: WebSocketApplication {
     sentToOwner = 0
     let again = unsettled
     unsettled = []
-    for (_, request) in again {
-      guard case .operation(_, _, let opId) = request else { continue }
-      submit(request, named: opId)
-    }
+    unsettledBytes = 0
+    for entry in again { submit(entry.operation, named: entry.opId) }
+  }
+
+  private func settle(_ count: Int) {
+    let settled = min(count, unsettled.count)
+    for entry in unsettled.prefix(settled) { unsettledBytes -= entry.sizeBytes }
+    unsettled.removeFirst(settled)
   }
 
   /// The room's mailbox, over there, had no place for an operation.
   private func overflow(_ ordinal: UInt64) {
-    guard let index = unsettled.firstIndex(where: { $0.ordinal == ordinal }),
-      case .operation(_, _, let opId) = unsettled.remove(at: index).request
-    else { return }
-    refuse(RefusalNotice.overloaded.naming(opId))
+    guard let index = unsettled.firstIndex(where: { $0.ordinal == ordinal }) else { return }
+    let entry = unsettled.remove(at: index)
+    unsettledBytes -= entry.sizeBytes
+    refuse(RefusalNotice.overloaded.naming(entry.opId))
   }
 
   private func deliver(_ changes: FramedChanges) {

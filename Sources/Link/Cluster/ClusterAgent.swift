@@ -235,12 +235,16 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
         "\(record.member.name) is \(record.status)",
         metadata: ["node": "\(record.node)", "address": "\(record.member.address)"])
     }
-    state.withLock { $0.addresses[record.member.address] = record.node }
-    book.learn(record.node, isGone: !record.status.isLive)
+    // The book is told under the lock: news that came later must not be told before.
+    let isAtItsAddress = state.withLock { state in
+      if record.status.isLive { state.addresses[record.member.address] = record.node }
+      book.learn(record.node, isGone: !(state.swim.view[record.node]?.status.isLive ?? false))
+      return state.addresses[record.member.address] == record.node
+    }
     if let network = network.withLock({ $0 }) {
       if record.status.isLive {
         dial(record.member.address, network)
-      } else if record.status == .left {
+      } else if record.status == .left, isAtItsAddress {
         network.disconnect(from: record.member.address, reason: "the member has left")
       }
     }
@@ -249,8 +253,8 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   }
 
   private func ownersChanged(_ slots: [Slot]) {
-    let records = state.withLock { state in slots.map { state.swim.ownership[$0] } }
-    if book.learn(records) { link.ownersChanged() }
+    let isNew = state.withLock { state in book.learn(slots.map { state.swim.ownership[$0] }) }
+    if isNew { link.ownersChanged() }
     decide(isDue: true)
   }
 
@@ -294,12 +298,16 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       logger.warning("slots cannot be claimed", metadata: ["reason": "\(error.message)"])
     }
     let now = clock()
-    let directives = state.withLock { $0.governor?.claimEnded(won: won, now: now) ?? [] }
-    var kept = won
-    for case .release(let unwanted) in directives {
-      for record in unwanted { kept[record.slot] = nil }
+    // Under the lock: a step-down that comes behind must find the slots gained.
+    let (kept, directives) = state.withLock { state in
+      let directives = state.governor?.claimEnded(won: won, now: now) ?? []
+      var kept = won
+      for case .release(let unwanted) in directives {
+        for record in unwanted { kept[record.slot] = nil }
+      }
+      rooms.registry.gain(kept)
+      return (kept, directives)
     }
-    rooms.registry.gain(kept)
     announce(kept.map { OwnershipRecord(slot: $0.key, epoch: $0.value, owner: me) })
     carryOut(directives)
     decide(isDue: true)
@@ -313,12 +321,16 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       try await rooms.store.release([record.slot: record.epoch])
     } catch {
       isReleased = false
-      // Nothing of the slot was written since, and it is still this node's: it goes on here.
-      rooms.registry.gain([record.slot: record.epoch])
       logger.warning("a slot cannot be handed off", metadata: ["slot": "\(record.slot)", "reason": "\(error.message)"])
     }
     let now = clock()
-    state.withLock { $0.governor?.handOffEnded(record.slot, released: isReleased, now: now) }
+    state.withLock { [isReleased] state in
+      state.governor?.handOffEnded(record.slot, released: isReleased, now: now)
+      // Unless it was lost or given up meanwhile, it is still this node's, and goes on here.
+      if !isReleased, state.governor?.epoch(of: record.slot) == record.epoch {
+        rooms.registry.gain([record.slot: record.epoch])
+      }
+    }
     if isReleased { announce([OwnershipRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next) }
     decide(isDue: true)
   }
@@ -369,12 +381,12 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     let heartbeats = try await rooms.store.nodes().map { record in
       StoreReading.Heartbeat(node: record.node, name: record.node.stableName, age: record.age)
     }
-    let records = state.withLock { state -> [OwnershipRecord] in
+    let isNew = state.withLock { state in
       _ = state.swim.mergeStore(rows, startedAt: startedAt)
       state.governor?.take(StoreReading(startedAt: startedAt, slots: rows, heartbeats: heartbeats))
-      return state.swim.ownership.records
+      return book.learn(state.swim.ownership.records)
     }
-    if book.learn(records) { link.ownersChanged() }
+    if isNew { link.ownersChanged() }
     decide(isDue: true)
     // Behind the decision: what it found lost is not this node's any more.
     let isServing = state.withLock { $0.governor.map { !$0.hasSteppedDown } ?? false }

@@ -126,16 +126,20 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
     }
     if !items.isEmpty {
       route.heard.withLock { number in
-        if number == leg.number { route.audience.deliver(RoomOutput(epoch: output.epoch, items: Array(items))) }
+        if number == leg.number {
+          route.audience.deliver(RoomOutput(epoch: output.epoch, items: Array(items), owner: number))
+        }
       }
       if ending == nil, items.contains(where: \.beginsSession) { route.state.withLock { $0.attempts = 0 } }
     }
+    guard let ending, route.state.withLock({ $0.leg === leg }) else { return }
     switch ending {
-    case nil: break
-    case .crowded?: scheduler.run(after: .zero) { self.giveUp(route, .crowded) }
-    case .moved?, .unavailable?:
+    case .crowded: scheduler.run(after: .zero) { self.giveUp(route, .crowded) }
+    case .moved:
       finder.misled(about: route.room)
       lose(leg)
+    // It is where it should be, and cannot be served now.
+    case .unavailable: lose(leg)
     }
   }
 
@@ -194,6 +198,10 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
       if let delay { scheduler.run(after: delay) { self.find(route) } }
       return
     }
+    let isHopeless = route.state.withLock { state in
+      state.leg == nil && state.isLooking && state.attempts > settings.maxAttempts
+    }
+    if isHopeless { return giveUp(route, .unavailable) }
     // What the new leg brings has to wait until all have been told of it: a session that is still at the last owner must
     // not see a change of the next one before it has gone there.
     route.heard.withLock { number in
@@ -214,8 +222,13 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
 
   private func giveUp(_ route: Route, _ ending: RoomEnding) {
     metrics.failures.increment()
+    let (leg, sessions) = route.state.withLock { state in
+      defer { state.leg = nil }
+      return (state.leg, state.sessions.filter(\.value).keys)
+    }
+    // Their gateway closes them, and a room that has them may not be told by then.
+    for session in sessions { _ = leg?.send(.close(session)) }
     route.state.withLock { state in
-      state.leg = nil
       state.isLooking = false
       state.attempts = 0
       for session in state.sessions.keys { state.sessions[session] = false }

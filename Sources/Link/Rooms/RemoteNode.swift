@@ -7,12 +7,19 @@ package import Wire
 package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   private struct State {
     var ears: [RoomID: any RoomSubscriber] = [:]
-    /// How many operations each session has sent since it opened here.
-    var sent: [SessionNumber: UInt64] = [:]
+    /// How many operations each session has sent since it opened here, in which room.
+    var sent: [SessionNumber: (room: RoomID, count: UInt64)] = [:]
     var reader = PeerOutputReader()
     var readings: [UInt64: UnsafeContinuation<RoomReading?, Never>] = [:]
     var lastReading: UInt64 = 0
     var isLost = false
+
+    /// The room has ended there. Its sessions are closed where it is next, and never here.
+    mutating func forget(_ room: RoomID) -> (any RoomSubscriber)? {
+      for (session, entry) in sent where entry.room == room { reader.forget(session: session.number) }
+      sent = sent.filter { $0.value.room != room }
+      return ears.removeValue(forKey: room)
+    }
   }
 
   let connection: PeerConnection
@@ -25,14 +32,19 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   package func send(
     _ request: RoomRequest<Command>, to room: RoomID, from subscriber: any RoomSubscriber
   ) -> Admission {
+    // Openings and closings are few, and nobody sends them again.
+    switch request {
+    case .operation, .relay: if connection.isOverloaded { return .full }
+    case .open, .resync, .close: break
+    }
     let number = state.withLock { state -> UInt64 in
       switch request {
       case .open(let opening):
         state.ears[room] = subscriber
-        state.sent[opening.session] = 0
+        state.sent[opening.session] = (room, 0)
       case .operation(_, let session, _):
-        state.sent[session, default: 0] += 1
-        return state.sent[session] ?? 0
+        state.sent[session, default: (room, 0)].count += 1
+        return state.sent[session]?.count ?? 0
       case .close(let session):
         state.sent[session] = nil
         state.reader.forget(session: session.number)
@@ -70,7 +82,7 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   package func received(_ output: PeerOutput) {
     let (ear, read) = state.withLock { state in
       let read = state.reader.read(output) { $0 == 0 ? nil : SessionNumber($0) }
-      if case .ended? = read.items.last { return (state.ears.removeValue(forKey: output.room), read) }
+      if case .ended? = read.items.last { return (state.forget(output.room), read) }
       return (state.ears[output.room], read)
     }
     ear?.deliver(read)
@@ -82,7 +94,7 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   }
 
   package func notOwner(of room: RoomID) {
-    let ear = state.withLock { $0.ears.removeValue(forKey: room) }
+    let ear = state.withLock { $0.forget(room) }
     ear?.deliver(RoomOutput(epoch: .zero, items: [.ended(.moved)]))
   }
 

@@ -87,24 +87,29 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
       return
     }
     let number = numbers.next()
-    let (ear, outdated) = visitor.state.withLock { state -> (RemoteEar, (SessionNumber, RemoteEar?)?) in
+    let (ear, outdated) = visitor.state.withLock { state -> (RemoteEar?, (SessionNumber, RemoteEar?)?) in
       let outdated = state.sessions[request.session].map { ($0.number, state.ears[$0.room]) }
-      let ear =
-        state.ears[room]
-        ?? RemoteEar(room: room, connection: visitor.connection) { [weak visitor] ended in
+      var ear = state.ears[room]
+      if ear?.learn(number, as: request.session) != true {
+        ear = RemoteEar(room: room, connection: visitor.connection) { [weak visitor] ended in
           visitor?.state.withLock { state in
-            if state.ears[room] === ended { state.ears[room] = nil }
+            guard state.ears[room] === ended else { return }
+            state.ears[room] = nil
+            // Their gateway closes them where the room is next, and says nothing here any more.
+            state.sessions = state.sessions.filter { $0.value.room != room }
           }
         }
+        _ = ear?.learn(number, as: request.session)
+      }
       state.ears[room] = ear
       state.sessions[request.session] = (number, room)
-      ear.learn(number, as: request.session)
       return (ear, outdated)
     }
     if let (number, ear) = outdated, let ear {
       _ = ear.forget(number)
       _ = registry.send(.close(number), to: room, from: ear)
     }
+    guard let ear else { return }
     do throws(BinaryError) {
       _ = registry.send(try request.roomRequest(Command.self, session: number), to: room, from: ear)
     } catch {
@@ -129,7 +134,13 @@ private final class RemoteEar: RoomSubscriber {
   private let connection: PeerConnection
   private let onEnd: @Sendable (RemoteEar) -> Void
   /// The sessions' numbers at their gateway.
-  private let names = Mutex<[SessionNumber: UInt64]>([:])
+  private let state = Mutex(State())
+
+  private struct State {
+    var names: [SessionNumber: UInt64] = [:]
+    /// Nothing is said any more: the gateway may have the room from elsewhere by now.
+    var hasEnded = false
+  }
 
   init(room: RoomID, connection: PeerConnection, onEnd: @escaping @Sendable (RemoteEar) -> Void) {
     self.room = room
@@ -139,19 +150,31 @@ private final class RemoteEar: RoomSubscriber {
 
   var keepsOperations: Bool { true }
 
-  func learn(_ number: SessionNumber, as name: UInt64) { names.withLock { $0[number] = name } }
+  /// - Returns: false if the room has ended for this ear.
+  func learn(_ number: SessionNumber, as name: UInt64) -> Bool {
+    state.withLock { state in
+      if !state.hasEnded { state.names[number] = name }
+      return !state.hasEnded
+    }
+  }
 
   /// - Returns: whether nobody is left.
   func forget(_ number: SessionNumber) -> Bool {
-    names.withLock { names in
-      names[number] = nil
-      return names.isEmpty
+    state.withLock { state in
+      state.names[number] = nil
+      return state.names.isEmpty
     }
   }
 
   func deliver(_ output: RoomOutput) {
-    if case .ended? = output.items.last { onEnd(self) }
-    let names = names.withLock { $0 }
+    let isEnd = if case .ended? = output.items.last { true } else { false }
+    let names: [SessionNumber: UInt64]? = state.withLock { state in
+      if state.hasEnded { return nil }
+      state.hasEnded = isEnd
+      return state.names
+    }
+    guard let names else { return }
+    if isEnd { onEnd(self) }
     // What is for a session that has closed meanwhile is for nobody: 0 is no session's number.
     for part in PeerOutput.parts(of: output, of: room, session: { names[$0] ?? 0 }) {
       connection.send(.output(part))

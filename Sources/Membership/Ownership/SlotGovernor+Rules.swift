@@ -182,6 +182,18 @@ extension SlotGovernor {
     return claiming.isEmpty ? [] : [.claim(claiming)]
   }
 
+  /// Slots that the store says are this node's, and that it neither holds nor is to have: a claim or a release whose
+  /// outcome it did not learn. Nobody else may claim them as long as it lives.
+  mutating func strays(_ ownership: OwnershipTable, now: MonotonicTime) -> [SlotDirective] {
+    guard claiming.isEmpty else { return [] }
+    let strays = held.indices.map { ownership[Slot($0)] }.filter { record in
+      record.owner == me && held[record.slot.number] == nil && placement.owner(of: record.slot) != me
+        && !isLeftAlone(record.slot, now: now)
+    }
+    for record in strays { contend(record.slot, now: now) }
+    return strays.isEmpty ? [] : [.release(strays)]
+  }
+
   private func mayTakeFrom(_ owner: NodeID, _ view: ClusterView, reading: StoreReading, now: MonotonicTime) -> Bool {
     // A claim whose outcome was unknown; claiming again under a new epoch is safe whatever became of it.
     if owner == me { return true }

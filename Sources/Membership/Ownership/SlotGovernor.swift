@@ -156,6 +156,7 @@ public struct SlotGovernor: Sendable {
       computePlacement(view, reading: reading, now: now)
       if !hasSteppedDown {
         directives += handOffs(view, reading: reading, now: now)
+        directives += strays(ownership, now: now)
         if minoritySince == nil && !isDraining {
           directives += claims(view, ownership, reading: reading, now: now)
         }

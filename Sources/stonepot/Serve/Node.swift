@@ -197,8 +197,8 @@ private struct RoomsService: Service {
       await agent.drain(within: .seconds(10))
     }
     await finishRooms()
-    await agent?.leave()
     gateway.closeSessions()
+    await agent?.leave()
   }
 
   /// A disk that hangs keeps its rooms from finishing; the clients of all are told to come back all the same.
