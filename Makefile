@@ -10,11 +10,13 @@ SECONDS = 60
 SCENARIOS = closed-loop
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build test test-tsan test-asan fuzz conformance bench bench-micro format lint \
-	setup setup-test setup-conformance setup-bench
+.PHONY: help run build cluster cluster-down test test-tsan test-asan fuzz conformance bench bench-micro format lint \
+	setup setup-cluster setup-test setup-conformance setup-bench
 
 help:
 	@echo 'make run          build and serve on $(LISTEN), rooms in ./data'
+	@echo 'make cluster      build and start three nodes and a gateway on this machine; cluster/local does more'
+	@echo 'make cluster-down stop them'
 	@echo 'make test         everything that continuous integration runs'
 	@echo 'make test-tsan    the tests with the thread sanitizer'
 	@echo 'make test-asan    the tests with the address sanitizer'
@@ -29,6 +31,12 @@ help:
 run: build
 	@echo 'Rooms are at ws://$(LISTEN)/parties/collaborative_order/{room}; stop with Ctrl-C.'
 	@bin/stonepot serve --listen '$(LISTEN)' --store '$(STORE)'
+
+cluster: setup-cluster build
+	@cluster/local up
+
+cluster-down:
+	@cluster/local down
 
 build: setup
 	$(SWIFT_BUILD) -c release --product stonepot
@@ -81,6 +89,9 @@ lint:
 
 setup:
 	@.ci/setup
+
+setup-cluster:
+	@.ci/setup curl
 
 setup-test:
 	@.ci/setup postgresql strace python3 openssl curl
