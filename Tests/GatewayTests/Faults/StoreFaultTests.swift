@@ -39,7 +39,12 @@ struct StoreFaultTests {
       try await site.begin(fault, for: server)
       try await asha.send("During", server.port)
       var answer: PersistentClient.Answer?
-      if fault.answersAtOnce { answer = try await asha.answer(to: "During") }
+      if fault.answersAtOnce {
+        answer = try await asha.answer(to: "During")
+      } else {
+        // The probe's write is to wait behind this one, and not to go with it.
+        try await Task.sleep(for: .milliseconds(500))
+      }
       try await eventually("the server not to be ready") { try await probe.get("/readyz").status == 503 }
       #expect(try await probe.get("/healthz").status == 200)
       if let code = fault.code {
