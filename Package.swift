@@ -143,7 +143,9 @@ let package = Package(
     // The contract that every store is held to, and a store that fails on demand.
     .target(
       name: "StoreTesting",
-      dependencies: ["Store", "RoomCore", "CPostgres", .product(name: "GRDBSQLite", package: "GRDB.swift")],
+      dependencies: [
+        "Store", "RoomCore", "TestSupport", "CPostgres", .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ],
       path: "Tests/StoreTesting", swiftSettings: settings),
     .executableTarget(
       name: "store-crash-child", dependencies: ["Store", "RoomCore", "TestSupport"], path: "Tests/StoreCrashChild",

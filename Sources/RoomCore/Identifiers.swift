@@ -125,6 +125,31 @@ public struct NodeID: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var description: String { name }
 }
 
+/// A claim that is to be made of a slot.
+public struct SlotClaim: Hashable, Sendable {
+  public let slot: Slot
+  /// The epoch at which the claimant last saw the slot, and at which it must still stand.
+  public let expected: Epoch
+
+  public init(slot: Slot, expected: Epoch) {
+    self.slot = slot
+    self.expected = expected
+  }
+}
+
+/// Who owns a slot at an epoch; nobody, if it was given up.
+public struct SlotRecord: Hashable, Sendable {
+  public let slot: Slot
+  public let epoch: Epoch
+  public let owner: NodeID?
+
+  public init(slot: Slot, epoch: Epoch, owner: NodeID?) {
+    self.slot = slot
+    self.epoch = epoch
+    self.owner = owner
+  }
+}
+
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z without leap seconds.
 public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible {
   public let millis: Int64

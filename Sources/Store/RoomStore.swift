@@ -146,29 +146,6 @@ public struct StoreIdentity: Sendable, Equatable {
   }
 }
 
-public struct SlotClaim: Sendable, Equatable {
-  public let slot: Slot
-  /// The epoch at which the claimant last saw the slot.
-  public let expected: Epoch
-
-  public init(slot: Slot, expected: Epoch) {
-    self.slot = slot
-    self.expected = expected
-  }
-}
-
-public struct SlotRecord: Sendable, Equatable {
-  public let slot: Slot
-  public let epoch: Epoch
-  public let owner: NodeID?
-
-  public init(slot: Slot, epoch: Epoch, owner: NodeID?) {
-    self.slot = slot
-    self.epoch = epoch
-    self.owner = owner
-  }
-}
-
 /// What a node last said of itself.
 public struct NodeRecord: Sendable, Equatable {
   public let node: NodeID

@@ -8,6 +8,7 @@ import RoomCore
 import Store
 import StoreTesting
 import Synchronization
+import TestSupport
 import Testing
 
 /// Three nodes and a gateway, each a process of its own, on one store: what becomes of the clients of the gateway when
@@ -26,7 +27,7 @@ struct ClusterTests {
 
   @Test(
     "no client of the gateway is cut off, and all is exactly once, when a node is", arguments: Fate.allCases,
-    StoreKind.possible)
+    StoreKind.allCases)
   func fate(_ fate: Fate, on kind: StoreKind) async throws {
     let seed = Seed.next()
     try await withPrograms { directory async throws in
@@ -84,10 +85,8 @@ struct ClusterTests {
     }
   }
 
-  enum StoreKind: String, CustomTestStringConvertible {
+  enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case sqlite, postgres
-
-    static let possible: [StoreKind] = [.sqlite, .postgres]
 
     var testDescription: String { rawValue }
   }

@@ -3,6 +3,7 @@ import NIOCore
 import Store
 import StoreTesting
 import Synchronization
+import TestSupport
 import Testing
 
 /// Saved before sent: nobody sees an event before it is durable.

@@ -2,6 +2,7 @@ import Gateway
 import Load
 import NIOCore
 import Rooms
+import TestSupport
 import Testing
 
 /// RFC 6455, seen from a client that does as it likes.

@@ -1,6 +1,7 @@
 import Load
 import NIOCore
 import Rooms
+import TestSupport
 import Testing
 
 @testable import Gateway

@@ -4,6 +4,7 @@ import Load
 import RoomCore
 import Store
 import StoreTesting
+import TestSupport
 import Testing
 
 @Suite("The program", .timeLimit(.minutes(5)))

@@ -1,6 +1,7 @@
 import Gateway
 import Load
 import NIOCore
+import TestSupport
 import Testing
 
 /// A slow consumer's outbox is bounded.

@@ -2,6 +2,7 @@ import Foundation
 import Gateway
 import Load
 import NIOCore
+import TestSupport
 import Testing
 
 @Suite("TLS and HTTP/2", .timeLimit(.minutes(3)))

@@ -4,6 +4,7 @@ import JWTKit
 import Load
 import RoomCore
 import Rooms
+import TestSupport
 import Testing
 
 /// No pretending: nobody is who they say they are unless a token says so.

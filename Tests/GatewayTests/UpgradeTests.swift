@@ -2,6 +2,7 @@ import Gateway
 import Load
 import NIOCore
 import Rooms
+import TestSupport
 import Testing
 
 @Suite("What a connection's first request may be", .timeLimit(.minutes(3)))

@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import RoomCore
 import Synchronization
+import TestSupport
 import Testing
 import Wire
 

@@ -1,6 +1,7 @@
 import Membership
 import NIOCore
 import RoomCore
+import TestSupport
 import Testing
 import Wire
 

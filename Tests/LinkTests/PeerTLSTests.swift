@@ -1,6 +1,7 @@
 import Foundation
 import Membership
 import RoomCore
+import TestSupport
 import Testing
 import Wire
 

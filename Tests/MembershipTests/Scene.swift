@@ -72,7 +72,7 @@ struct Driven {
 
   mutating func hear(
     _ body: GossipMessage.Body, from sender: MemberRecord, saying members: [MemberRecord] = [],
-    owners: [OwnershipRecord] = []
+    owners: [SlotRecord] = []
   ) {
     take(swim.receive(GossipMessage(sender: sender, body: body, members: members, ownership: owners), now: now))
   }

@@ -1,6 +1,7 @@
 internal import CPostgres
 internal import Foundation
 internal import Synchronization
+internal import TestSupport
 
 /// A PostgreSQL server of a test's own, from the system's packages, in a directory of its own; it listens on a socket
 /// there and nowhere else. Durable as in production.
@@ -103,7 +104,7 @@ package final class PostgresServer: Sendable {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
     // Other tests have thousands of sockets open, which would leave the server none.
-    closeFrom(&actions, 3)
+    addClosing(&actions, 3)
     // A session of its own: keys that stop the tests are for the tests, not for the shell.
     let words = ["setsid", "/bin/sh", "-c", minder, "postgres-minder", directory, programs, primary ?? ""]
     let arguments = words.map { word in strdup(word) }
@@ -158,10 +159,6 @@ package final class PostgresServer: Sendable {
     }
   }
 }
-
-/// Glibc has it since 2.34; its header hides it from Swift.
-@_silgen_name("posix_spawn_file_actions_addclosefrom_np") @discardableResult
-private func closeFrom(_ actions: UnsafeMutablePointer<posix_spawn_file_actions_t>, _ first: Int32) -> Int32
 
 /// A connection as psql would have it.
 package final class RawPostgres {

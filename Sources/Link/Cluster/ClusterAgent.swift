@@ -274,7 +274,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     guard let rooms else { return }
     for directive in directives {
       switch directive {
-      case .claim(let intents): Task { await claim(intents, rooms) }
+      case .claim(let claims): Task { await claim(claims, rooms) }
       case .handOff(let record, let next): Task { await handOff(record, to: next, rooms) }
       case .release(let records): Task { await release(records, rooms) }
       case .lost(let slot):
@@ -289,11 +289,11 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
   }
 
-  private func claim(_ intents: [ClaimIntent], _ rooms: Rooms) async {
-    metrics.claims.increment(by: intents.count)
+  private func claim(_ claims: [SlotClaim], _ rooms: Rooms) async {
+    metrics.claims.increment(by: claims.count)
     var won: [Slot: Epoch] = [:]
     do throws(StoreError) {
-      won = try await rooms.store.claim(intents.map { SlotClaim(slot: $0.slot, expected: $0.expected) }, for: me)
+      won = try await rooms.store.claim(claims, for: me)
     } catch {
       logger.warning("slots cannot be claimed", metadata: ["reason": "\(error.message)"])
     }
@@ -308,12 +308,12 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       rooms.registry.gain(kept)
       return (kept, directives)
     }
-    announce(kept.map { OwnershipRecord(slot: $0.key, epoch: $0.value, owner: me) })
+    announce(kept.map { SlotRecord(slot: $0.key, epoch: $0.value, owner: me) })
     carryOut(directives)
     decide(isDue: true)
   }
 
-  private func handOff(_ record: OwnershipRecord, to next: NodeID, _ rooms: Rooms) async {
+  private func handOff(_ record: SlotRecord, to next: NodeID, _ rooms: Rooms) async {
     metrics.handOffs.increment()
     _ = await rooms.registry.handOff([record.slot])
     var isReleased = true
@@ -331,26 +331,26 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
         rooms.registry.gain([record.slot: record.epoch])
       }
     }
-    if isReleased { announce([OwnershipRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next) }
+    if isReleased { announce([SlotRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next) }
     decide(isDue: true)
   }
 
-  private func release(_ records: [OwnershipRecord], _ rooms: Rooms) async {
+  private func release(_ records: [SlotRecord], _ rooms: Rooms) async {
     _ = await rooms.registry.handOff(Set(records.map(\.slot)))
     do throws(StoreError) {
       try await rooms.store.release(Dictionary(uniqueKeysWithValues: records.map { ($0.slot, $0.epoch) }))
-      announce(records.map { OwnershipRecord(slot: $0.slot, epoch: $0.epoch, owner: nil) })
+      announce(records.map { SlotRecord(slot: $0.slot, epoch: $0.epoch, owner: nil) })
     } catch {
       logger.warning("slots cannot be released", metadata: ["reason": "\(error.message)"])
     }
   }
 
-  private func stepDown(_ records: [OwnershipRecord], _ rooms: Rooms) async {
+  private func stepDown(_ records: [SlotRecord], _ rooms: Rooms) async {
     for record in records { rooms.registry.depose(record.slot, record.epoch) }
     await release(records, rooms)
   }
 
-  private func announce(_ records: [OwnershipRecord], to next: NodeID? = nil) {
+  private func announce(_ records: [SlotRecord], to next: NodeID? = nil) {
     let now = clock()
     carryOut(state.withLock { $0.swim.announce(records, to: next, now: now) })
     ownersChanged(records.map(\.slot))
@@ -377,7 +377,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
 
   private func takeReading(_ rooms: Rooms) async throws(StoreError) {
     let startedAt = clock()
-    let rows = try await rooms.store.slots().map { OwnershipRecord(slot: $0.slot, epoch: $0.epoch, owner: $0.owner) }
+    let rows = try await rooms.store.slots()
     let heartbeats = try await rooms.store.nodes().map { record in
       StoreReading.Heartbeat(node: record.node, name: record.node.stableName, age: record.age)
     }

@@ -7,7 +7,7 @@ package import Wire
 /// are.
 package final class OwnerBook<Command: PeerCommand>: RouteFinder {
   private struct State {
-    var records: [OwnershipRecord?] = Array(repeating: nil, count: Slot.count)
+    var records: [SlotRecord?] = Array(repeating: nil, count: Slot.count)
     var remotes: [NodeID: RemoteNode<Command>] = [:]
     /// Slots that were not served where they should have been: at which epoch, and until when nobody is sent there.
     var doubts: [Slot: (epoch: Epoch, until: MonotonicTime)] = [:]
@@ -63,7 +63,7 @@ package final class OwnerBook<Command: PeerCommand>: RouteFinder {
 
   /// - Returns: whether anything is new.
   @discardableResult
-  package func learn(_ records: [OwnershipRecord]) -> Bool {
+  package func learn(_ records: [SlotRecord]) -> Bool {
     state.withLock { state in
       var isNew = false
       for record in records where state.records[record.slot.number] != record {

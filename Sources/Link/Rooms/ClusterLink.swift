@@ -20,8 +20,18 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
       var leg: Leg<Command>?
       /// Looks since a session last stood on firm ground.
       var attempts = 0
-      /// Whether a look is due.
+      /// Whether a look is due. There is no leg then.
       var isLooking = false
+
+      /// Takes the leg away, and every session with it.
+      ///
+      /// - Returns: who was open on it.
+      mutating func loseLeg() -> [SessionNumber] {
+        let open = sessions.filter(\.value).map(\.key)
+        leg = nil
+        for session in open { sessions[session] = false }
+        return open
+      }
     }
 
     let room: RoomID
@@ -148,8 +158,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
     guard let route = leg.route else { return }
     let isPresent = route.state.withLock { state in
       guard state.leg === leg else { return false }
-      state.leg = nil
-      for session in state.sessions.keys { state.sessions[session] = false }
+      _ = state.loseLeg()
       return true
     }
     guard isPresent else { return }
@@ -168,7 +177,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
   /// Something about owners has changed: whoever looks need not wait.
   public func ownersChanged() {
     let looking = routes.withLock { routes in
-      routes.values.filter { route in route.state.withLock { $0.leg == nil && $0.isLooking } }
+      routes.values.filter { route in route.state.withLock { $0.isLooking } }
     }
     for route in looking { scheduler.run(after: .zero) { self.find(route, isExtra: true) } }
   }
@@ -187,27 +196,25 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
   /// - Parameter isExtra: whether another look is due all the same.
   private func find(_ route: Route, isExtra: Bool = false) {
     guard routes.withLock({ $0[route.room] === route }) else { return }
-    guard let carrier = finder.carrier(for: route.room) else {
-      if isExtra { return }
-      let (delay, isHopeless) = route.state.withLock { state in
-        if state.leg != nil || !state.isLooking { return (nil as Duration?, false) }
-        state.attempts += 1
-        return (settings.delay(before: state.attempts), state.attempts > settings.maxAttempts)
-      }
-      if isHopeless { return giveUp(route, .unavailable) }
-      if let delay { scheduler.run(after: delay) { self.find(route) } }
+    let carrier = finder.carrier(for: route.room)
+    if carrier == nil, isExtra { return }
+    let attempts = route.state.withLock { state -> Int? in
+      guard state.isLooking else { return nil }
+      if carrier == nil { state.attempts += 1 }
+      return state.attempts
+    }
+    guard let attempts else { return }
+    if attempts > settings.maxAttempts { return giveUp(route, .unavailable) }
+    guard let carrier else {
+      scheduler.run(after: settings.delay(before: attempts)) { self.find(route) }
       return
     }
-    let isHopeless = route.state.withLock { state in
-      state.leg == nil && state.isLooking && state.attempts > settings.maxAttempts
-    }
-    if isHopeless { return giveUp(route, .unavailable) }
     // What the new leg brings has to wait until all have been told of it: a session that is still at the last owner must
     // not see a change of the next one before it has gone there.
     route.heard.withLock { number in
       let leg = Leg(number: number + 1, to: carrier, on: route, of: self)
       let isFound = route.state.withLock { state in
-        guard state.leg == nil, state.isLooking else { return false }
+        guard state.isLooking else { return false }
         state.leg = leg
         state.isLooking = false
         state.attempts += 1
@@ -223,16 +230,13 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
   private func giveUp(_ route: Route, _ ending: RoomEnding) {
     metrics.failures.increment()
     let (leg, sessions) = route.state.withLock { state in
-      defer { state.leg = nil }
-      return (state.leg, state.sessions.filter(\.value).keys)
-    }
-    // Their gateway closes them, and a room that has them may not be told by then.
-    for session in sessions { _ = leg?.send(.close(session)) }
-    route.state.withLock { state in
+      let leg = state.leg
       state.isLooking = false
       state.attempts = 0
-      for session in state.sessions.keys { state.sessions[session] = false }
+      return (leg, state.loseLeg())
     }
+    // Their gateway closes them, and finds no leg to say so.
+    for session in sessions { _ = leg?.send(.close(session)) }
     route.heard.withLock { number in
       number += 1
       route.audience.deliver(RoomOutput(epoch: .zero, items: [.ended(ending)]))

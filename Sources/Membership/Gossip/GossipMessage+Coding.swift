@@ -82,7 +82,7 @@ extension GossipMessage {
     for _ in 0..<(try reader.count(atMost: maxMembers)) {
       if let member = try MemberRecord(encoded: reader.content()) { members.append(member) }
     }
-    var ownership: [OwnershipRecord] = []
+    var ownership: [SlotRecord] = []
     var slots = 0
     for _ in 0..<(try reader.count(atMost: Slot.count)) {
       let group = try OwnerGroup(encoded: reader.content())
@@ -110,7 +110,7 @@ extension GossipMessage {
     }
   }
 
-  private static func groups(of records: [OwnershipRecord]) -> [OwnerGroup] {
+  private static func groups(of records: [SlotRecord]) -> [OwnerGroup] {
     var groups: [OwnerGroup] = []
     var positions: [NodeID?: Int] = [:]
     for record in records.sorted(by: { $0.slot < $1.slot }) {
@@ -130,8 +130,8 @@ private struct OwnerGroup {
   let owner: NodeID?
   var slots: [(slot: Slot, epoch: Epoch)]
 
-  var records: [OwnershipRecord] {
-    slots.map { OwnershipRecord(slot: $0.slot, epoch: $0.epoch, owner: owner) }
+  var records: [SlotRecord] {
+    slots.map { SlotRecord(slot: $0.slot, epoch: $0.epoch, owner: owner) }
   }
 
   func encode() -> [UInt8] {

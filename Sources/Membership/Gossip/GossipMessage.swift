@@ -26,10 +26,10 @@ public struct GossipMessage: Hashable, Sendable {
   public let sender: MemberRecord
   public let body: Body
   public let members: [MemberRecord]
-  public let ownership: [OwnershipRecord]
+  public let ownership: [SlotRecord]
 
   public init(
-    sender: MemberRecord, body: Body, members: [MemberRecord] = [], ownership: [OwnershipRecord] = []
+    sender: MemberRecord, body: Body, members: [MemberRecord] = [], ownership: [SlotRecord] = []
   ) {
     self.sender = sender
     self.body = body

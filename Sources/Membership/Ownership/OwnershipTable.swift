@@ -1,19 +1,8 @@
 public import RoomCore
 
-/// Who owns a slot at an epoch; nobody, if it was given up.
-public struct OwnershipRecord: Hashable, Sendable {
-  public let slot: Slot
-  public let epoch: Epoch
-  public let owner: NodeID?
-
-  public init(slot: Slot, epoch: Epoch, owner: NodeID?) {
-    self.slot = slot
-    self.epoch = epoch
-    self.owner = owner
-  }
-
+extension SlotRecord {
   /// A higher epoch counts; within one epoch giving up comes after owning.
-  public func overrides(_ other: OwnershipRecord) -> Bool {
+  public func overrides(_ other: SlotRecord) -> Bool {
     epoch > other.epoch || (epoch == other.epoch && owner == nil && other.owner != nil)
   }
 }
@@ -34,9 +23,9 @@ public struct OwnershipTable: Sendable {
 
   public init() {}
 
-  public subscript(slot: Slot) -> OwnershipRecord {
+  public subscript(slot: Slot) -> SlotRecord {
     let entry = entries[slot.number]
-    return OwnershipRecord(slot: slot, epoch: entry.epoch, owner: entry.owner)
+    return SlotRecord(slot: slot, epoch: entry.epoch, owner: entry.owner)
   }
 
   public func owner(of slot: Slot) -> NodeID? { entries[slot.number].owner }
@@ -51,14 +40,14 @@ public struct OwnershipTable: Sendable {
   }
 
   /// All that was ever claimed, in order of slots.
-  public var records: [OwnershipRecord] {
+  public var records: [SlotRecord] {
     entries.indices.lazy.filter { entries[$0].epoch > .zero }.map { self[Slot($0)] }
   }
 
   /// Takes in what was heard from a peer or claimed here.
   ///
   /// - Returns: whether it was news.
-  public mutating func merge(_ record: OwnershipRecord, now: MonotonicTime) -> Bool {
+  public mutating func merge(_ record: SlotRecord, now: MonotonicTime) -> Bool {
     guard record.overrides(self[record.slot]) else { return false }
     entries[record.slot.number] = Entry(epoch: record.epoch, owner: record.owner, learnedAt: now)
     return true
@@ -68,7 +57,7 @@ public struct OwnershipTable: Sendable {
   ///
   /// - Parameter startedAt: before the reading was sent to the store.
   /// - Returns: the slots about which something else was known, in the order of `rows`.
-  public mutating func merge(storeRows rows: [OwnershipRecord], startedAt: MonotonicTime) -> [Slot] {
+  public mutating func merge(storeRows rows: [SlotRecord], startedAt: MonotonicTime) -> [Slot] {
     var changed: [Slot] = []
     for row in rows {
       let present = self[row.slot]

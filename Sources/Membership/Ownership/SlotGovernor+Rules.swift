@@ -146,7 +146,7 @@ extension SlotGovernor {
       else { continue }
       guard isDraining || rate.take(now: clock) else { break }
       handingOff.append(HandOff(slot: slot, to: next))
-      directives.append(.handOff(OwnershipRecord(slot: slot, epoch: holding.epoch, owner: me), to: next))
+      directives.append(.handOff(SlotRecord(slot: slot, epoch: holding.epoch, owner: me), to: next))
     }
     return directives
   }
@@ -176,7 +176,7 @@ extension SlotGovernor {
         answers[owner] = answer
         guard answer else { continue }
       }
-      claiming.append(ClaimIntent(slot: slot, expected: known.epoch))
+      claiming.append(SlotClaim(slot: slot, expected: known.epoch))
     }
     claimsMade += claiming.count
     return claiming.isEmpty ? [] : [.claim(claiming)]

@@ -40,7 +40,7 @@ public struct SlotGovernor: Sendable {
 
   var held: [Holding?] = Array(repeating: nil, count: Slot.count)
   var contention: [Contention?] = Array(repeating: nil, count: Slot.count)
-  var claiming: [ClaimIntent] = []
+  var claiming: [SlotClaim] = []
   var handingOff: [HandOff] = []
   var handOffRate: TokenBucket?
 
@@ -68,9 +68,9 @@ public struct SlotGovernor: Sendable {
   // MARK: What is known
 
   /// What this node holds, in order of slots.
-  public var heldSlots: [OwnershipRecord] {
+  public var heldSlots: [SlotRecord] {
     held.indices.compactMap { number in
-      held[number].map { OwnershipRecord(slot: Slot(number), epoch: $0.epoch, owner: me) }
+      held[number].map { SlotRecord(slot: Slot(number), epoch: $0.epoch, owner: me) }
     }
   }
 
@@ -110,7 +110,7 @@ public struct SlotGovernor: Sendable {
     let claimed = claiming
     claiming = []
     let mayHold = !hasSteppedDown && !isSuperseded && !isDraining
-    var unwanted: [OwnershipRecord] = []
+    var unwanted: [SlotRecord] = []
     for intent in claimed {
       guard let epoch = won[intent.slot] else {
         contend(intent.slot, now: now)
@@ -119,7 +119,7 @@ public struct SlotGovernor: Sendable {
       if mayHold {
         held[intent.slot.number] = Holding(epoch: epoch, since: now)
       } else {
-        unwanted.append(OwnershipRecord(slot: intent.slot, epoch: epoch, owner: me))
+        unwanted.append(SlotRecord(slot: intent.slot, epoch: epoch, owner: me))
       }
     }
     return unwanted.isEmpty ? [] : [.release(unwanted)]
@@ -174,7 +174,7 @@ public struct SlotGovernor: Sendable {
     return now - reading.startedAt <= deadlines.freshness
   }
 
-  mutating func giveUpAll() -> [OwnershipRecord] {
+  mutating func giveUpAll() -> [SlotRecord] {
     let all = heldSlots
     held = Array(repeating: nil, count: Slot.count)
     handingOff = []

@@ -18,11 +18,11 @@ public struct StoreReading: Sendable, Equatable {
 
   /// Before the reading was sent to the store: it knows of all that was committed until then.
   public let startedAt: MonotonicTime
-  public let slots: [OwnershipRecord]
+  public let slots: [SlotRecord]
   /// In the order of the nodes' ids.
   public let heartbeats: [Heartbeat]
 
-  public init(startedAt: MonotonicTime, slots: [OwnershipRecord], heartbeats: [Heartbeat]) {
+  public init(startedAt: MonotonicTime, slots: [SlotRecord], heartbeats: [Heartbeat]) {
     self.startedAt = startedAt
     self.slots = slots
     self.heartbeats = heartbeats.sorted { $0.node < $1.node }
@@ -31,17 +31,6 @@ public struct StoreReading: Sendable, Equatable {
   subscript(node: NodeID) -> Heartbeat? {
     let position = heartbeats.partitioningIndex { $0.node >= node }
     return position < heartbeats.count && heartbeats[position].node == node ? heartbeats[position] : nil
-  }
-}
-
-/// A claim that is to be made: of a slot that still stands at an epoch.
-public struct ClaimIntent: Sendable, Hashable {
-  public let slot: Slot
-  public let expected: Epoch
-
-  public init(slot: Slot, expected: Epoch) {
-    self.slot = slot
-    self.expected = expected
   }
 }
 
@@ -55,17 +44,17 @@ public enum StepDownReason: Sendable, Equatable {
 /// What a `SlotGovernor` asks of its shell.
 public enum SlotDirective: Sendable, Equatable {
   /// Claim in the store, and report with `claimEnded`. There is one claim at a time.
-  case claim([ClaimIntent])
+  case claim([SlotClaim])
   /// Stop taking operations for the slot, commit, snapshot, release it in the store, tell `to`; report with
   /// `handOffEnded`.
-  case handOff(OwnershipRecord, to: NodeID)
+  case handOff(SlotRecord, to: NodeID)
   /// Stop serving these, commit, and release them in the store. They are no longer held.
-  case release([OwnershipRecord])
+  case release([SlotRecord])
   /// Drop all rooms of the slot without a word to the store: somebody else owns it.
   case lost(Slot)
   /// Serve nothing any more. What was held may be released in the store, if that can be reached; so the others need not
   /// wait. They are no longer held.
-  case stepDown(StepDownReason, [OwnershipRecord])
+  case stepDown(StepDownReason, [SlotRecord])
   /// The drain is over: nothing is held, and this node may leave.
   case drained
 }

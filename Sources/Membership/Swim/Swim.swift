@@ -197,7 +197,7 @@ public struct Swim: Sendable {
   ///
   /// - Parameter next: hears it at once: the node that ought to claim now.
   public mutating func announce(
-    _ records: [OwnershipRecord], to next: NodeID? = nil, now: MonotonicTime
+    _ records: [SlotRecord], to next: NodeID? = nil, now: MonotonicTime
   ) -> [SwimDirective] {
     guard isRunning else { return [] }
     let news = records.filter { ownership.merge($0, now: now) }.map(\.slot)
@@ -213,7 +213,7 @@ public struct Swim: Sendable {
   /// Takes in the store's rows. They are no news: everybody reads the store.
   ///
   /// - Returns: the slots about which something else was known.
-  public mutating func mergeStore(_ rows: [OwnershipRecord], startedAt: MonotonicTime) -> [Slot] {
+  public mutating func mergeStore(_ rows: [SlotRecord], startedAt: MonotonicTime) -> [Slot] {
     ownership.merge(storeRows: rows, startedAt: startedAt)
   }
 

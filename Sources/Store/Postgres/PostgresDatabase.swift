@@ -108,26 +108,10 @@ enum PostgresDatabase {
   }
 
   private static func check(_ connection: PostgresConnection, _ settings: PostgresConfiguration) throws {
-    let version = try schemaVersion(connection)
-    let known = settings.migrations.last?.number ?? 0
-    guard version <= known else {
-      throw StoreError.refused(
-        "the store has schema \(version), and this program knows no further than \(known): use the newer program")
-    }
-    let features = try meta("feature_level", on: connection).flatMap { Int($0) } ?? 0
-    guard features <= PostgresSchema.featureLevel else {
-      throw StoreError.refused(
-        "the store uses features of level \(features), and this program knows no further than "
-          + "\(PostgresSchema.featureLevel): use the newer program")
-    }
-    let cluster = try meta("cluster", on: connection) ?? ""
-    guard cluster == settings.cluster else {
-      throw StoreError.refused("the store belongs to the cluster \"\(cluster)\", not to \"\(settings.cluster)\"")
-    }
-    let slots = try meta("slots", on: connection) ?? ""
-    guard slots == "\(Slot.count)" else {
-      throw StoreError.refused("the store was made with \(slots) slots, and this program has \(Slot.count)")
-    }
+    let label = StoreLabel(
+      place: "the store", cluster: settings.cluster, knownSchema: settings.migrations.last?.number ?? 0,
+      knownFeatures: PostgresSchema.featureLevel)
+    try label.check(schema: try schemaVersion(connection)) { try meta($0, on: connection) }
   }
 
   // MARK: History

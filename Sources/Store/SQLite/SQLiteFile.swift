@@ -132,27 +132,10 @@ enum SQLiteFile {
   }
 
   private static func check(_ connection: OpaquePointer, _ settings: SQLiteConfiguration) throws {
-    let path = settings.path
-    let version = try schemaVersion(connection)
-    let known = settings.migrations.last?.number ?? 0
-    guard version <= known else {
-      throw StoreError.refused(
-        "\(path) has schema \(version), and this program knows no further than \(known): use the newer program")
-    }
-    let features = try meta("feature_level", on: connection).flatMap { Int($0) } ?? 0
-    guard features <= SQLiteSchema.featureLevel else {
-      throw StoreError.refused(
-        "\(path) uses features of level \(features), and this program knows no further than "
-          + "\(SQLiteSchema.featureLevel): use the newer program")
-    }
-    let cluster = try meta("cluster", on: connection) ?? ""
-    guard cluster == settings.cluster else {
-      throw StoreError.refused("\(path) belongs to the cluster \"\(cluster)\", not to \"\(settings.cluster)\"")
-    }
-    let slots = try meta("slots", on: connection) ?? ""
-    guard slots == "\(Slot.count)" else {
-      throw StoreError.refused("\(path) was made with \(slots) slots, and this program has \(Slot.count)")
-    }
+    let label = StoreLabel(
+      place: settings.path, cluster: settings.cluster, knownSchema: settings.migrations.last?.number ?? 0,
+      knownFeatures: SQLiteSchema.featureLevel)
+    try label.check(schema: try schemaVersion(connection)) { try meta($0, on: connection) }
   }
 
   // MARK: Small reads and writes

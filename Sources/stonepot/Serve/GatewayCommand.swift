@@ -1,5 +1,4 @@
 import ArgumentParser
-import Logging
 
 struct GatewayCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,12 +16,6 @@ struct GatewayCommand: AsyncParsableCommand {
   @OptionGroup var options: ServeOptions
 
   func run() async throws {
-    let settings = try await ServeSettings(options: options)
-    LoggingSystem.bootstrap { label in
-      var handler = StreamLogHandler.standardError(label: label)
-      handler.logLevel = settings.logLevel
-      return handler
-    }
-    try await Node(settings: settings, logger: Logger(label: "stonepot")).runGateway()
+    try await Node(options: options).runGateway()
   }
 }

@@ -16,16 +16,20 @@ import Wire
 /// One process that owns rooms and serves clients.
 struct Node {
   let settings: ServeSettings
-  let logger: Logger
+  let logger = Logger(label: "stonepot")
+
+  init(options: ServeOptions) async throws {
+    let settings = try await ServeSettings(options: options)
+    LoggingSystem.bootstrap { label in
+      var handler = StreamLogHandler.standardError(label: label)
+      handler.logLevel = settings.logLevel
+      return handler
+    }
+    self.settings = settings
+  }
 
   func run() async throws {
-    let metrics = PrometheusRegistry()
-    MetricsSystem.bootstrap(metrics)
-    logSettings()
-    for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
-
-    var gatewaySettings = settings.gateway
-    gatewaySettings.certificate = try loadCertificate()
+    let (metrics, gatewaySettings) = try begin()
     let store = try await openStore()
     do {
       try await serve(from: store, gatewaySettings, metrics)
@@ -37,10 +41,25 @@ struct Node {
     logger.notice("stopped")
   }
 
+  /// What every process begins with.
+  private func begin() throws -> (PrometheusRegistry, GatewaySettings) {
+    let metrics = PrometheusRegistry()
+    MetricsSystem.bootstrap(metrics)
+    logSettings()
+    for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
+    var gatewaySettings = settings.gateway
+    gatewaySettings.certificate = try loadCertificate()
+    return (metrics, gatewaySettings)
+  }
+
+  private func makeLoops() -> MultiThreadedEventLoopGroup {
+    MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
+  }
+
   private func serve(
     from store: any RoomStore, _ gatewaySettings: GatewaySettings, _ metrics: PrometheusRegistry
   ) async throws {
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
+    let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
     let tenant = settings.tenant
@@ -75,13 +94,8 @@ struct Node {
   /// Serves clients alone, with rooms that live in other processes.
   func runGateway() async throws {
     guard let peers = settings.peers else { throw StartFailure(message: "a gateway needs --peer-listen and --join") }
-    let metrics = PrometheusRegistry()
-    MetricsSystem.bootstrap(metrics)
-    logSettings()
-    for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
-    var gatewaySettings = settings.gateway
-    gatewaySettings.certificate = try loadCertificate()
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
+    let (metrics, gatewaySettings) = try begin()
+    let group = makeLoops()
     let lane = EventLoopLane(group.next())
     let member = ClusterMember(
       peers, cluster: settings.cluster, rooms: nil, history: nil, lane: lane, group: group, logger: logger)

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Logging
 
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -22,13 +21,7 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var options: ServeOptions
 
   func run() async throws {
-    let settings = try await ServeSettings(options: options)
-    LoggingSystem.bootstrap { label in
-      var handler = StreamLogHandler.standardError(label: label)
-      handler.logLevel = settings.logLevel
-      return handler
-    }
-    try await Node(settings: settings, logger: Logger(label: "stonepot")).run()
+    try await Node(options: options).run()
   }
 }
 

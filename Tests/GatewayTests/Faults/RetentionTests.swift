@@ -1,5 +1,6 @@
 import Foundation
 import Load
+import TestSupport
 import Testing
 
 /// Rooms that have ended are kept for 30 days, then deleted.

@@ -2,6 +2,7 @@ import Foundation
 import Load
 import NIOCore
 import Store
+import TestSupport
 import Testing
 
 /// The promises of the README against real faults of a real disk: for each, a clear message, nothing acknowledged lost,

@@ -1,6 +1,7 @@
 import Foundation
 import Load
 import NIOCore
+import TestSupport
 import Testing
 
 /// What is left of connections when they have gone, in a process of its own.

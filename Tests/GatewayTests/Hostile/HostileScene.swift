@@ -1,6 +1,7 @@
 import Foundation
 import Load
 import NIOCore
+import TestSupport
 import Testing
 
 /// How an order stands when something hostile comes.

@@ -1,6 +1,7 @@
 import Gateway
 import Load
 import NIOCore
+import TestSupport
 import Testing
 
 /// Clients that take their time, and want the server's.

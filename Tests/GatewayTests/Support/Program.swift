@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A program that was started beside the test. Its end has to be waited for once.
 struct Program: Sendable {
@@ -72,10 +73,7 @@ struct Program: Sendable {
   }
 }
 
-// Extensions of glibc that its headers show only to who asks for them, which the module of it in Swift does not.
-
-@_silgen_name("posix_spawn_file_actions_addclosefrom_np") @discardableResult
-private func addClosing(_ files: UnsafeMutablePointer<posix_spawn_file_actions_t>, _ first: Int32) -> Int32
+// An extension of glibc that its headers show only to who asks for it, which the module of it in Swift does not.
 
 @_silgen_name("posix_spawn_file_actions_addchdir_np") @discardableResult
 private func addChangingDirectory(

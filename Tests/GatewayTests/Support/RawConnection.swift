@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import Synchronization
+import TestSupport
 
 /// A TCP connection with nothing on it, or TLS: says what no polite client would, and shows every byte of the answer.
 final class RawConnection: Sendable {

@@ -1,4 +1,5 @@
 import Load
+import TestSupport
 import Testing
 
 /// A participant's app: a WebSocket in a room, with messages in and out as JSON.

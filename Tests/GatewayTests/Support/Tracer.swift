@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Makes system calls of a running program fail or wait, by strace, for as long as it is attached.

@@ -1,23 +1,4 @@
-import Foundation
 import Synchronization
-
-/// How long anything may take before a test gives up: 20 s, or as many as STONEPOT_TEST_PATIENCE says. No test asks
-/// whether something was quick.
-let patience = Duration.seconds(ProcessInfo.processInfo.environment["STONEPOT_TEST_PATIENCE"].flatMap { Int($0) } ?? 20)
-
-struct GaveUp: Error, CustomStringConvertible {
-  let what: String
-  var description: String { "gave up waiting for \(what)" }
-}
-
-/// Waits for something that has no event to wait for, by looking again and again.
-func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
-  let deadline = ContinuousClock.now.advanced(by: patience)
-  while try await !isSo() {
-    guard ContinuousClock.now < deadline else { throw GaveUp(what: what) }
-    try await Task.sleep(for: .milliseconds(2))
-  }
-}
 
 /// A value that one task sets and others wait for.
 final class Promised<Value: Sendable>: Sendable {

@@ -2,6 +2,7 @@ import Membership
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestSupport
 import Wire
 
 @testable import Link

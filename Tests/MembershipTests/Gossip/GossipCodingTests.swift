@@ -18,7 +18,7 @@ struct GossipCodingTests {
       sender: Scene.randomRecord(&generator), body: body,
       members: (0..<generator.below(5)).map { _ in Scene.randomRecord(&generator) },
       ownership: slots.map { slot in
-        OwnershipRecord(
+        SlotRecord(
           slot: Slot(slot), epoch: Epoch(Int64(generator.below(1000))),
           owner: generator.pick([NodeID("a/1"), NodeID("b/1"), nil]))
       })
@@ -99,13 +99,13 @@ struct GossipCodingTests {
   func sizes() throws {
     let members = (0..<1000).map { Scene.record("node-\($0).example.org") }
     let owners = Slot.all.map {
-      OwnershipRecord(slot: $0, epoch: Epoch(.max >> 1), owner: members[$0.number % 1000].node)
+      SlotRecord(slot: $0, epoch: Epoch(.max >> 1), owner: members[$0.number % 1000].node)
     }
     let full = GossipMessage(sender: members[0], body: .pushPull, members: members, ownership: owners)
     let bytes = full.encode()
     #expect(bytes.count < GossipMessage.maxBytes / 4)
     #expect(try GossipMessage.decode(bytes[...]) == full)
-    let few = Slot.all.map { OwnershipRecord(slot: $0, epoch: Epoch(7), owner: members[$0.number % 3].node) }
+    let few = Slot.all.map { SlotRecord(slot: $0, epoch: Epoch(7), owner: members[$0.number % 3].node) }
     #expect(GossipMessage(sender: members[0], body: .pushPull, ownership: few).encode().count < 2500)
     #expect(throws: BinaryError.self) {
       try GossipMessage.decode(ArraySlice(repeating: 1, count: GossipMessage.maxBytes + 1))

@@ -4,8 +4,8 @@ import Testing
 
 @Suite("The table of owners")
 struct OwnershipTableTests {
-  private func record(_ epoch: Int64, _ owner: String?, slot: Int = 7) -> OwnershipRecord {
-    OwnershipRecord(slot: Slot(slot), epoch: Epoch(epoch), owner: owner.map { NodeID($0) })
+  private func record(_ epoch: Int64, _ owner: String?, slot: Int = 7) -> SlotRecord {
+    SlotRecord(slot: Slot(slot), epoch: Epoch(epoch), owner: owner.map { NodeID($0) })
   }
 
   @Test(

@@ -6,7 +6,7 @@ import Testing
 private struct Seat {
   var governor = SlotGovernor(me: NodeID("a/1"), name: "a", seed: 1)
   var table = OwnershipTable()
-  var rows = Slot.all.map { OwnershipRecord(slot: $0, epoch: .zero, owner: nil) }
+  var rows = Slot.all.map { SlotRecord(slot: $0, epoch: .zero, owner: nil) }
   /// Who is in the view, and since when.
   var view = Scene.view([Scene.record("a")])
   /// Ages in milliseconds, by life.
@@ -15,7 +15,7 @@ private struct Seat {
 
   mutating func own(_ slots: Range<Int>, _ owner: String?, epoch: Int64 = 1) {
     for slot in slots {
-      rows[slot] = OwnershipRecord(slot: Slot(slot), epoch: Epoch(epoch), owner: owner.map { NodeID($0) })
+      rows[slot] = SlotRecord(slot: Slot(slot), epoch: Epoch(epoch), owner: owner.map { NodeID($0) })
     }
   }
 
@@ -49,7 +49,7 @@ private struct Seat {
     var won: [Slot: Epoch] = [:]
     for intent in claims(in: directives) {
       guard rows[intent.slot.number].epoch == intent.expected else { continue }
-      let row = OwnershipRecord(slot: intent.slot, epoch: intent.expected.next, owner: governor.me)
+      let row = SlotRecord(slot: intent.slot, epoch: intent.expected.next, owner: governor.me)
       rows[intent.slot.number] = row
       _ = table.merge(row, now: now)
       won[intent.slot] = row.epoch
@@ -70,8 +70,8 @@ private struct Seat {
   }
 }
 
-private func claims(in directives: [SlotDirective]) -> [ClaimIntent] {
-  directives.flatMap { directive -> [ClaimIntent] in
+private func claims(in directives: [SlotDirective]) -> [SlotClaim] {
+  directives.flatMap { directive -> [SlotClaim] in
     if case .claim(let intents) = directive { return intents }
     return []
   }
@@ -154,7 +154,7 @@ struct SlotGovernorTests {
     var open = first
     for _ in 0..<20 {
       for (slot, _) in open {
-        seat.rows[slot.number] = OwnershipRecord(
+        seat.rows[slot.number] = SlotRecord(
           slot: slot, epoch: seat.rows[slot.number].epoch.next, owner: NodeID("b/1"))
         seat.governor.handOffEnded(slot, released: true, now: seat.now)
       }
@@ -178,7 +178,7 @@ struct SlotGovernorTests {
       directives = seat.pass(100)
       #expect(handOffs(in: directives).count <= 32)
       for (slot, next) in handOffs(in: directives) {
-        seat.rows[slot.number] = OwnershipRecord(slot: slot, epoch: Epoch(2), owner: next)
+        seat.rows[slot.number] = SlotRecord(slot: slot, epoch: Epoch(2), owner: next)
         seat.governor.handOffEnded(slot, released: true, now: seat.now)
       }
     }
@@ -221,7 +221,7 @@ struct SlotGovernorTests {
     seat.own(5..<6, "b/1", epoch: 2)
     #expect(seat.read().contains(.lost(Slot(5))))
     #expect(!seat.decide().contains(.lost(Slot(5))))
-    _ = seat.table.merge(OwnershipRecord(slot: Slot(6), epoch: Epoch(2), owner: NodeID("b/1")), now: seat.now)
+    _ = seat.table.merge(SlotRecord(slot: Slot(6), epoch: Epoch(2), owner: NodeID("b/1")), now: seat.now)
     #expect(seat.decide().contains(.lost(Slot(6))))
     #expect(seat.governor.epoch(of: Slot(6)) == nil)
     // A reading that began before the claim ended knows nothing of it.
@@ -331,7 +331,7 @@ struct SlotGovernorTests {
       _ = seat.grant(directives)
       // The other takes back at once whatever this node wins.
       for record in seat.governor.heldSlots {
-        seat.rows[record.slot.number] = OwnershipRecord(
+        seat.rows[record.slot.number] = SlotRecord(
           slot: record.slot, epoch: record.epoch.next, owner: NodeID("b/1"))
       }
     }
@@ -351,6 +351,6 @@ struct SlotGovernorTests {
     seat.now = seat.now + .milliseconds(400)
     _ = seat.governor.claimEnded(won: [:], now: seat.now)
     seat.now = seat.now + .milliseconds(400)
-    #expect(claims(in: seat.read()).contains(ClaimIntent(slot: Slot(0), expected: Epoch(5))))
+    #expect(claims(in: seat.read()).contains(SlotClaim(slot: Slot(0), expected: Epoch(5))))
   }
 }

@@ -38,10 +38,10 @@ final class Cluster {
     case readStore(Int)
     case wasRead(Int, StoreReading)
     case beat(Int)
-    case claim(Int, [ClaimIntent])
+    case claim(Int, [SlotClaim])
     case claimed(Int, [Slot: Epoch])
-    case release(Int, [OwnershipRecord])
-    case handedOff(Int, OwnershipRecord, to: NodeID)
+    case release(Int, [SlotRecord])
+    case handedOff(Int, SlotRecord, to: NodeID)
   }
 
   let seed: UInt64
@@ -240,7 +240,7 @@ final class Cluster {
     case .claimed(_, let won):
       carryOut(processes[index].governor.claimEnded(won: won, now: now), index)
       let records = won.keys.sorted().map {
-        OwnershipRecord(slot: $0, epoch: won[$0] ?? .zero, owner: processes[index].node)
+        SlotRecord(slot: $0, epoch: won[$0] ?? .zero, owner: processes[index].node)
       }
       carryOut(processes[index].swim.announce(records, now: now), index)
       note("\(processes[index].name) won \(won.count)")
@@ -270,8 +270,8 @@ final class Cluster {
 
   private func storeDelay() -> Duration { .microseconds(500 + generator.below(8000)) }
 
-  private func announceRelease(of records: [OwnershipRecord], to next: NodeID?, _ index: Int) {
-    let released = records.map { OwnershipRecord(slot: $0.slot, epoch: $0.epoch, owner: nil) }
+  private func announceRelease(of records: [SlotRecord], to next: NodeID?, _ index: Int) {
+    let released = records.map { SlotRecord(slot: $0.slot, epoch: $0.epoch, owner: nil) }
     carryOut(processes[index].swim.announce(released, to: next, now: now), index)
   }
 

@@ -3,7 +3,7 @@ import RoomCore
 
 /// The store as ownership sees it: rows with compare-and-set, and heartbeats.
 struct ModelStore {
-  private(set) var rows = Slot.all.map { OwnershipRecord(slot: $0, epoch: .zero, owner: nil) }
+  private(set) var rows = Slot.all.map { SlotRecord(slot: $0, epoch: .zero, owner: nil) }
   /// When the present row was written.
   private(set) var writtenAt = Array(repeating: MonotonicTime.zero, count: Slot.count)
   /// Who owned a slot at an epoch, for ever.
@@ -12,7 +12,7 @@ struct ModelStore {
   private(set) var claimsRefused = 0
   private var heartbeats: [(node: NodeID, name: String, at: MonotonicTime)] = []
 
-  mutating func claim(_ intents: [ClaimIntent], for node: NodeID, now: MonotonicTime) -> [Slot: Epoch] {
+  mutating func claim(_ intents: [SlotClaim], for node: NodeID, now: MonotonicTime) -> [Slot: Epoch] {
     var won: [Slot: Epoch] = [:]
     for intent in intents {
       let row = rows[intent.slot.number]
@@ -20,7 +20,7 @@ struct ModelStore {
         claimsRefused += 1
         continue
       }
-      write(OwnershipRecord(slot: row.slot, epoch: row.epoch.next, owner: node), now: now)
+      write(SlotRecord(slot: row.slot, epoch: row.epoch.next, owner: node), now: now)
       history[row.slot.number][row.epoch.next] = node
       won[row.slot] = row.epoch.next
       claimsWon += 1
@@ -28,9 +28,9 @@ struct ModelStore {
     return won
   }
 
-  mutating func release(_ records: [OwnershipRecord], now: MonotonicTime) {
+  mutating func release(_ records: [SlotRecord], now: MonotonicTime) {
     for record in records where rows[record.slot.number].epoch == record.epoch {
-      write(OwnershipRecord(slot: record.slot, epoch: record.epoch, owner: nil), now: now)
+      write(SlotRecord(slot: record.slot, epoch: record.epoch, owner: nil), now: now)
     }
   }
 
@@ -47,7 +47,7 @@ struct ModelStore {
 
   func slots(of node: NodeID) -> [Slot] { rows.filter { $0.owner == node }.map(\.slot) }
 
-  private mutating func write(_ row: OwnershipRecord, now: MonotonicTime) {
+  private mutating func write(_ row: SlotRecord, now: MonotonicTime) {
     rows[row.slot.number] = row
     writtenAt[row.slot.number] = now
   }

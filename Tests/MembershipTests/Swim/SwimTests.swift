@@ -241,7 +241,7 @@ struct SwimTests {
   @Test("what was claimed is told, to the next owner at once")
   func ownership() {
     var a = Driven(knowing: [b, c])
-    let record = OwnershipRecord(slot: Slot(3), epoch: Epoch(4), owner: NodeID("a/1"))
+    let record = SlotRecord(slot: Slot(3), epoch: Epoch(4), owner: NodeID("a/1"))
     let directives = a.swim.announce([record], to: NodeID("c/1"), now: a.now)
     guard case .send(let message, PeerAddress(host: "c", port: 7000), _) = directives.first else {
       Issue.record("\(directives)")
@@ -249,7 +249,7 @@ struct SwimTests {
     }
     #expect(message.ownership == [record])
     #expect(a.swim.ownership.owner(of: Slot(3)) == NodeID("a/1"))
-    let heard = OwnershipRecord(slot: Slot(3), epoch: Epoch(5), owner: NodeID("b/1"))
+    let heard = SlotRecord(slot: Slot(3), epoch: Epoch(5), owner: NodeID("b/1"))
     #expect(
       a.swim.receive(GossipMessage(sender: b, body: .gossip, ownership: [heard]), now: a.now).contains(
         .ownershipChanged([Slot(3)])))
