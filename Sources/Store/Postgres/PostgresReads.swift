@@ -155,10 +155,11 @@ enum PostgresReads {
     }
   }
 
+  /// All ages are of one moment.
   private static let nodes = PostgresStatement(
     "nodes",
     """
-    SELECT node, address, pid, (greatest(0, extract(epoch FROM clock_timestamp() - heartbeat)) * 1000000)::int8
+    SELECT node, address, pid, (greatest(0, extract(epoch FROM statement_timestamp() - heartbeat)) * 1000000)::int8
     FROM nodes ORDER BY node
     """)
 

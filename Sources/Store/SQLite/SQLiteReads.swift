@@ -163,8 +163,10 @@ enum SQLiteReads {
   // MARK: Nodes
 
   static func nodes(from database: Database) throws -> [NodeRecord] {
+    // All ages are of one moment: outside of a subquery, the clock would be read anew for each row.
     let statement = try SQLiteStatement.cached(
-      "SELECT node, address, pid, max(0, \(SQLiteSchema.now) - heartbeat) FROM nodes ORDER BY node", on: database)
+      "SELECT node, address, pid, max(0, (SELECT \(SQLiteSchema.now)) - heartbeat) FROM nodes ORDER BY node",
+      on: database)
     defer { statement.reset() }
     var nodes: [NodeRecord] = []
     while try statement.step() {
