@@ -19,16 +19,16 @@ enum Seed {
 
 /// All that one client of dialect 2 was told of a room's changes, over however many connections.
 ///
-/// One order: it is a piece of the one sequence, without gap or repetition.
+/// One order: it is a piece of the one sequence, without gap or repetition; but for what a state stands for that comes in
+/// the place of missed changes.
 struct View: Sendable {
   private(set) var changes: [(position: Int, text: String)] = []
-  /// The position of the first state that it got; what it sees begins behind it.
-  private(set) var start: Int?
+  /// The last position that it knows.
+  private(set) var last: Int?
   private(set) var resumes = 0
   private(set) var problems: [String] = []
-
-  /// The last position that it knows.
-  var last: Int? { changes.last?.position ?? start }
+  /// Nothing has come since it was told that what it missed follows.
+  private var isResuming = false
 
   /// The message with which dialect 2 tells of an event; made of the journal alone, byte for byte.
   static func text(of record: Recorded<OrderEvent>) -> String {
@@ -40,23 +40,30 @@ struct View: Sendable {
     switch message["type"] {
     case "ack": break
     case "sync":
-      // The first state of all, or the answer to a join that was taken before: then it is where the client is anyway.
-      if start == nil { start = position }
-      if position != last { problems.append("a state at \(position) after \(last ?? -1)") }
+      // The first state of all; or the answer to a join that was taken before, which says where the client is anyway, or
+      // overtakes what it missed.
+      if let last, isResuming ? position < last : position != last {
+        problems.append("a state at \(position) after \(last)")
+      }
+      last = position
+      isResuming = false
     case "resumed":
       resumes += 1
+      isResuming = true
       if message["data"]["since"].int != last { problems.append("resumed elsewhere than at \(last ?? -1): \(text)") }
     default:
+      isResuming = false
       if position != (last ?? 0) + 1 { problems.append("\(position) after \(last ?? -1): \(text)") }
+      last = position
       changes.append((position, text))
     }
   }
 
   func check(against journal: [Recorded<OrderEvent>], _ place: String) {
     #expect(problems.isEmpty, "\(place)")
-    for (index, change) in changes.enumerated() {
-      guard let start, change.position == start + index + 1, change.position <= journal.count else {
-        Issue.record("\(place): \(change.position) is seen as number \(index) after \(start ?? -1) of \(journal.count)")
+    for change in changes {
+      guard journal.indices.contains(change.position - 1) else {
+        Issue.record("\(place): \(change.position) is seen of \(journal.count)")
         return
       }
       let expected = Self.text(of: journal[change.position - 1])
