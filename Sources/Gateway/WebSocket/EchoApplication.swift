@@ -3,9 +3,9 @@ import NIOWebSocket
 
 /// Sends every message back as it came, for conformance suites: the same stack as the rooms', with nothing behind it.
 final class EchoApplication: WebSocketApplication {
-  private var connection: WebSocketConnection?
+  private var connection: (any ClientSocket)?
 
-  func opened(_ connection: WebSocketConnection) { self.connection = connection }
+  func opened(_ connection: any ClientSocket) { self.connection = connection }
 
   func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline) {
     guard let connection else { return }

@@ -54,7 +54,7 @@ final class RoomSession: WebSocketApplication {
   private let hub: SessionHub
   private var audience: Audience?
   private let loopIndex: Int
-  private var connection: WebSocketConnection?
+  private var connection: (any ClientSocket)?
   private var feed = Feed.waiting
   /// The last position that went out to the client.
   private var seen = SequenceNumber.zero
@@ -92,7 +92,7 @@ final class RoomSession: WebSocketApplication {
 
   // MARK: - Socket
 
-  func opened(_ connection: WebSocketConnection) {
+  func opened(_ connection: any ClientSocket) {
     self.connection = connection
     audience = hub.enter(room, loopAt: loopIndex)
     hub.metrics.sessions.increment()

@@ -3,9 +3,26 @@ import NIOCore
 import NIOWebSocket
 import RoomCore
 
+/// The client's end of a session, as the session sees it: in the product a WebSocket, in a simulation a model of one.
+protocol ClientSocket: AnyObject {
+  var allocator: ByteBufferAllocator { get }
+  /// Whether the bytes that wait for the client are within their bound.
+  var isWritable: Bool { get }
+
+  /// Sends finished frames.
+  func send(_ frames: ByteBuffer, count: Int)
+  func close(_ code: WebSocketErrorCode, reason: String)
+  /// Flushes what `body` sends at its end, and not with the rest of the tick.
+  func withOneFlush<Result>(_ body: () -> Result) -> Result
+}
+
+extension ClientSocket {
+  func send(_ frame: ByteBuffer) { send(frame, count: 1) }
+}
+
 /// What a WebSocket's messages mean: a session in a room, or an echo. Called on the connection's loop.
 protocol WebSocketApplication: AnyObject {
-  func opened(_ connection: WebSocketConnection)
+  func opened(_ connection: any ClientSocket)
   /// - Parameter message: valid during the call.
   func received(_ opcode: Opcode, _ message: UnsafeRawBufferPointer, at now: NIODeadline)
   /// The socket takes more again, after it had refused.
@@ -20,7 +37,7 @@ protocol WebSocketApplication: AnyObject {
 /// The only handler of its channel, but for TLS: each more would be passed by every read, write and flush. What is sent in
 /// one tick of the loop goes out as one write, past the channel where that is possible (`DirectSocket`). Who does not read
 /// is not read from: else its pings and refusals would pile up here.
-final class WebSocketConnection: ChannelDuplexHandler {
+final class WebSocketConnection: ChannelDuplexHandler, ClientSocket {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -80,7 +97,7 @@ final class WebSocketConnection: ChannelDuplexHandler {
   // MARK: - What the application does
 
   /// Sends finished frames.
-  func send(_ frames: ByteBuffer, count: Int = 1) {
+  func send(_ frames: ByteBuffer, count: Int) {
     guard phase == .open else { return }
     append(frames)
     metrics.framesSent.increment(by: count)

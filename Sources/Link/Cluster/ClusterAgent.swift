@@ -47,26 +47,29 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   private let witness: StoreWitness?
   private let rooms: Rooms?
   private let clock: @Sendable () -> MonotonicTime
+  private let alarm: any Clock<Duration>
   private let logger: Logger
   private let deadlines: Deadlines
   private let state: Mutex<State>
-  private let network = Mutex<PeerNetwork?>(nil)
+  private let network = Mutex<(any PeerLines)?>(nil)
   private let metrics = ClusterMetrics()
 
   /// - Parameters:
   ///   - incarnation: the wall clock's milliseconds.
   ///   - seed: of all chance in gossip and claims.
   ///   - clock: one that runs while the process is stopped.
+  ///   - alarm: what is slept on.
   package init(
     own: Member, seeds: [PeerAddress], incarnation: UInt64, seed: UInt64, deadlines: Deadlines = Deadlines(),
     book: OwnerBook<Command>, link: ClusterLink<Command>, rooms: Rooms?, witness: StoreWitness?,
-    clock: @escaping @Sendable () -> MonotonicTime, logger: Logger
+    clock: @escaping @Sendable () -> MonotonicTime, alarm: any Clock<Duration> = ContinuousClock(), logger: Logger
   ) {
     self.book = book
     self.link = link
     self.rooms = rooms
     self.witness = witness
     self.clock = clock
+    self.alarm = alarm
     self.logger = logger
     self.deadlines = deadlines
     let swim = Swim(own: own, incarnation: incarnation, seeds: seeds, deadlines: deadlines, seed: seed)
@@ -78,7 +81,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   // MARK: - Life
 
   /// Takes part until the task is cancelled. The network must listen, and have this as its delegate.
-  package func run(on network: PeerNetwork) async {
+  package func run(on network: any PeerLines) async {
     self.network.withLock { $0 = network }
     carryOut(state.withLock { $0.swim.start(now: clock()) })
     await withTaskGroup { group in
@@ -93,7 +96,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   private func every(_ interval: Duration, _ body: () async -> Void) async {
     while !Task.isCancelled {
       await body()
-      do { try await Task.sleep(for: interval) } catch { return }
+      do { try await alarm.sleep(for: interval) } catch { return }
     }
   }
 
@@ -115,7 +118,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
     carryOut(directives)
     let timeout = Task {
-      try await Task.sleep(for: limit)
+      try await alarm.sleep(for: limit)
       self.endDrain()
     }
     decide(isDue: true)
@@ -213,7 +216,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
 
   private func send(_ message: GossipMessage, to address: PeerAddress, _ node: NodeID?) {
     guard let network = network.withLock({ $0 }) else { return }
-    let connection = node.flatMap { network.connection(to: $0) } ?? network.connection(to: address)
+    let connection = node.flatMap { network.line(to: $0) } ?? network.line(to: address)
     if let connection {
       connection.send(.gossip(message.encode()))
     } else {
@@ -221,7 +224,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
   }
 
-  private func dial(_ address: PeerAddress, _ network: PeerNetwork) {
+  private func dial(_ address: PeerAddress, _ network: any PeerLines) {
     do {
       try network.connect(to: address)
     } catch {
@@ -397,7 +400,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
 // MARK: - Connections
 
 extension ClusterAgent: PeerDelegate {
-  package func connected(_ connection: PeerConnection) {
+  package func connected(_ connection: any PeerLine) {
     switch connection.direction {
     case .incoming: rooms?.server.connected(connection)
     case .outgoing:
@@ -408,7 +411,7 @@ extension ClusterAgent: PeerDelegate {
     }
   }
 
-  package func disconnected(_ connection: PeerConnection, _ reason: PeerDisconnection) {
+  package func disconnected(_ connection: any PeerLine, _ reason: PeerDisconnection) {
     switch connection.direction {
     case .incoming: rooms?.server.disconnected(connection)
     case .outgoing: if let remote = book.remove(connection) { lost(remote) }
@@ -429,7 +432,7 @@ extension ClusterAgent: PeerDelegate {
     carryOut(directives)
   }
 
-  package func received(_ frame: PeerFrame, on connection: PeerConnection) {
+  package func received(_ frame: PeerFrame, on connection: any PeerLine) {
     switch frame {
     case .gossip(let bytes):
       do throws(BinaryError) {

@@ -86,7 +86,7 @@ package final class OwnerBook<Command: PeerCommand>: RouteFinder {
   }
 
   /// - Returns: the way that led over the connection, if it was the present one.
-  package func remove(_ connection: PeerConnection) -> RemoteNode<Command>? {
+  package func remove(_ connection: any PeerLine) -> RemoteNode<Command>? {
     state.withLock { state in
       guard let remote = state.remotes[connection.peer.node], remote.connection === connection else { return nil }
       state.remotes[connection.peer.node] = nil
@@ -94,7 +94,7 @@ package final class OwnerBook<Command: PeerCommand>: RouteFinder {
     }
   }
 
-  package func remote(over connection: PeerConnection) -> RemoteNode<Command>? {
+  package func remote(over connection: any PeerLine) -> RemoteNode<Command>? {
     state.withLock { state in
       let remote = state.remotes[connection.peer.node]
       return remote?.connection === connection ? remote : nil

@@ -3,14 +3,14 @@ package import Wire
 
 /// Who is told what happens on the connections between processes.
 ///
-/// What concerns one connection comes on its event loop and in order: `connected`, then `received` for each frame, then
+/// What concerns one line comes in order, over TCP on its event loop: `connected`, then `received` for each frame, then
 /// `disconnected`, once. Different connections may be on different loops, also those of one peer: the news that an old
 /// one was replaced can come after the news of the new one. Nothing here may block.
 package protocol PeerDelegate: AnyObject, Sendable {
-  func connected(_ connection: PeerConnection)
+  func connected(_ connection: any PeerLine)
   /// Requests come from whoever dialed, answers from whoever was dialed; pings and goodbyes are dealt with before.
-  func received(_ frame: PeerFrame, on connection: PeerConnection)
-  func disconnected(_ connection: PeerConnection, _ reason: PeerDisconnection)
+  func received(_ frame: PeerFrame, on connection: any PeerLine)
+  func disconnected(_ connection: any PeerLine, _ reason: PeerDisconnection)
   /// No connection came about; there will be another attempt.
   func dialFailed(to address: PeerAddress, _ failure: PeerDialFailure)
 }

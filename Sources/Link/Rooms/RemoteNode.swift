@@ -22,10 +22,10 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     }
   }
 
-  let connection: PeerConnection
+  let connection: any PeerLine
   private let state = Mutex(State())
 
-  package init(_ connection: PeerConnection) { self.connection = connection }
+  package init(_ connection: any PeerLine) { self.connection = connection }
 
   // MARK: - Requests
 

@@ -29,19 +29,19 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
       var ears: [RoomID: RemoteEar] = [:]
     }
 
-    let connection: PeerConnection
+    let connection: any PeerLine
     let state = Mutex(State())
 
-    init(_ connection: PeerConnection) { self.connection = connection }
+    init(_ connection: any PeerLine) { self.connection = connection }
   }
 
   // MARK: - What a connection brings
 
-  package func connected(_ connection: PeerConnection) {
+  package func connected(_ connection: any PeerLine) {
     visitors.withLock { $0[ObjectIdentifier(connection)] = Visitor(connection) }
   }
 
-  package func disconnected(_ connection: PeerConnection) {
+  package func disconnected(_ connection: any PeerLine) {
     guard let visitor = visitors.withLock({ $0.removeValue(forKey: ObjectIdentifier(connection)) }) else { return }
     let (sessions, ears) = visitor.state.withLock { state in
       defer { state = Visitor.State() }
@@ -53,7 +53,7 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
     }
   }
 
-  package func received(_ request: PeerRequest, for room: RoomID, on connection: PeerConnection) {
+  package func received(_ request: PeerRequest, for room: RoomID, on connection: any PeerLine) {
     guard let visitor = visitors.withLock({ $0[ObjectIdentifier(connection)] }) else { return }
     if case .open = request {
       open(request, room, visitor)
@@ -117,7 +117,7 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
     }
   }
 
-  package func read(_ room: RoomID, number: UInt64, on connection: PeerConnection) {
+  package func read(_ room: RoomID, number: UInt64, on connection: any PeerLine) {
     guard registry.serves(room) else {
       connection.send(.reading(number: number, .notOwner(owner(room))))
       return
@@ -131,7 +131,7 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
 /// A gateway's ear in one room, at the end of a connection.
 private final class RemoteEar: RoomSubscriber {
   private let room: RoomID
-  private let connection: PeerConnection
+  private let connection: any PeerLine
   private let onEnd: @Sendable (RemoteEar) -> Void
   /// The sessions' numbers at their gateway.
   private let state = Mutex(State())
@@ -142,7 +142,7 @@ private final class RemoteEar: RoomSubscriber {
     var hasEnded = false
   }
 
-  init(room: RoomID, connection: PeerConnection, onEnd: @escaping @Sendable (RemoteEar) -> Void) {
+  init(room: RoomID, connection: any PeerLine, onEnd: @escaping @Sendable (RemoteEar) -> Void) {
     self.room = room
     self.connection = connection
     self.onEnd = onEnd

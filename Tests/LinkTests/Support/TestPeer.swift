@@ -101,7 +101,8 @@ final class TestPeer: PeerDelegate {
 
   // MARK: - PeerDelegate
 
-  func connected(_ connection: PeerConnection) {
+  func connected(_ connection: any PeerLine) {
+    guard let connection = connection as? PeerConnection else { preconditionFailure("a network has only connections") }
     let holdsBack = state.withLock { state in
       state.news.append(.connected(connection.peer.node, connection.direction))
       state.connections.append(connection)
@@ -110,11 +111,11 @@ final class TestPeer: PeerDelegate {
     if holdsBack { connection.setReading(false) }
   }
 
-  func received(_ frame: PeerFrame, on connection: PeerConnection) {
+  func received(_ frame: PeerFrame, on connection: any PeerLine) {
     state.withLock { $0.news.append(.received(frame)) }
   }
 
-  func disconnected(_ connection: PeerConnection, _ reason: PeerDisconnection) {
+  func disconnected(_ connection: any PeerLine, _ reason: PeerDisconnection) {
     state.withLock { state in
       state.news.append(.disconnected(connection.peer.node, reason))
       state.connections.removeAll { $0 === connection }
