@@ -10,7 +10,7 @@ SECONDS = 60
 SCENARIOS = closed-loop
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build cluster cluster-down test test-tsan test-asan fuzz conformance bench bench-micro format lint \
+.PHONY: help run build cluster cluster-down simulate simulate-mutants test test-tsan test-asan fuzz conformance bench bench-micro format lint \
 	setup setup-cluster setup-test setup-conformance setup-bench
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo 'make test         everything that continuous integration runs'
 	@echo 'make test-tsan    the tests with the thread sanitizer'
 	@echo 'make test-asan    the tests with the address sanitizer'
+	@echo 'make simulate     whole clusters in virtual time, SEEDS=100 of them, beginning with FIRST=1'
+	@echo 'make simulate-mutants  the same with planted bugs, to see that each is found'
 	@echo 'make build        the release binary, bin/stonepot'
 	@echo 'make fuzz         feed the decoders at random, SECONDS=60 for each target'
 	@echo 'make conformance  hold the server to its protocols with clients that others wrote'
@@ -45,7 +47,7 @@ build: setup
 
 # Tests that talk to servers go in groups, one after the other: all at once they would only wait for one another, and
 # take what is late for lost. A test that hangs is ended: not all waits can be cancelled.
-TEST_GROUPS = GatewayTests LinkTests LoadTests StoreTests
+TEST_GROUPS = GatewayTests LinkTests LoadTests SimulationTests StoreTests
 RUN_TESTS = timeout --kill-after=10 900 swift test --scratch-path '$(SCRATCH)' --skip-build
 
 test: setup-test lint
@@ -66,6 +68,18 @@ test-tsan test-asan: setup-test
 $(SCRATCH)-thread/mutex.o: Tests/Sanitizing/mutex.c
 	@mkdir -p '$(@D)'
 	clang -O2 -Wall -c $< -o '$@'
+
+SEEDS = 100
+FIRST = 1
+SIMULATE = "$$($(SWIFT_BUILD) --show-bin-path)/simulate"
+
+simulate: setup
+	$(SWIFT_BUILD) --product simulate
+	$(SIMULATE) --seeds $(SEEDS) --first $(FIRST)
+
+simulate-mutants: setup
+	$(SWIFT_BUILD) --product simulate
+	set -e; for mutant in $$($(SIMULATE) --mutants); do $(SIMULATE) --mutant $$mutant; done
 
 fuzz: setup
 	SCRATCH='$(SCRATCH)' SECONDS_PER_TARGET='$(SECONDS)' Tests/Fuzzing/run $(TARGETS)

@@ -10,6 +10,9 @@ let settings: [SwiftSetting] = [
   .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
+/// What tests run millions of times is compiled to run fast in them as well.
+let quick = settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
@@ -47,9 +50,9 @@ let package = Package(
   targets: [
     // Floor 0: what a room is, and the text that everything is written in.
     .target(name: "JSONText", swiftSettings: settings),
-    .target(name: "RoomCore", dependencies: ["JSONText"], swiftSettings: settings),
+    .target(name: "RoomCore", dependencies: ["JSONText"], swiftSettings: quick),
     // Floor 1: who is alive and who owns what; the food.
-    .target(name: "Membership", dependencies: ["RoomCore"], swiftSettings: settings),
+    .target(name: "Membership", dependencies: ["RoomCore"], swiftSettings: quick),
     .target(name: "Ordering", dependencies: ["RoomCore", "JSONText"], swiftSettings: settings),
     // Floor 2: bytes in and out; what is kept.
     .target(name: "Wire", dependencies: ["Ordering", "RoomCore", "JSONText"], swiftSettings: settings),
@@ -182,6 +185,18 @@ let package = Package(
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ] + nio,
       swiftSettings: settings),
+    // A whole cluster in virtual time: `make simulate` runs it.
+    .executableTarget(
+      name: "simulate",
+      dependencies: [
+        "Gateway", "Link", "Rooms", "Wire", "Store", "Ordering", "Membership", "RoomCore", "TestSupport", logging,
+        .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+      ],
+      path: "Tests/Simulation", swiftSettings: settings),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["simulate", "TestSupport"], swiftSettings: settings),
     .testTarget(
       name: "LoadTests",
       dependencies: ["Load"] + nio,

@@ -34,6 +34,8 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     var swim: Swim
     var governor: SlotGovernor?
     var lastDecision = MonotonicTime.zero
+    /// Owners have changed since; news of them come in great number and are looked at together.
+    var isDecisionDue = false
     var isDrained = false
     var drainWaiter: UnsafeContinuation<Void, Never>?
     var addresses: [PeerAddress: NodeID] = [:]
@@ -106,7 +108,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       state.swim.nextWake <= now ? state.swim.tick(now: now) : []
     }
     carryOut(directives)
-    decide(isDue: false)
+    decide(isDue: state.withLock { $0.isDecisionDue })
   }
 
   /// Hands all slots off, and returns when nothing is held any more, or the time is over.
@@ -256,9 +258,11 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   }
 
   private func ownersChanged(_ slots: [Slot]) {
-    let isNew = state.withLock { state in book.learn(slots.map { state.swim.ownership[$0] }) }
+    let isNew = state.withLock { state in
+      state.isDecisionDue = true
+      return book.learn(slots.map { state.swim.ownership[$0] })
+    }
     if isNew { link.ownersChanged() }
-    decide(isDue: true)
   }
 
   // MARK: - Slots
@@ -268,6 +272,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     let directives = state.withLock { state -> [SlotDirective] in
       guard isDue || now - state.lastDecision >= .milliseconds(100) else { return [] }
       state.lastDecision = now
+      state.isDecisionDue = false
       return state.governor?.decide(view: state.swim.view, ownership: state.swim.ownership, now: now) ?? []
     }
     carryOut(directives)

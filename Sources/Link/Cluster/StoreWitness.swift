@@ -16,6 +16,13 @@ package final class StoreWitness: OwnershipWitness {
   private let freshness: Duration
   private let clock: @Sendable () -> MonotonicTime
   private let freshUntil = Atomic<Int64>(.min)
+  private let confirmations = Mutex(Confirmations())
+
+  /// Rooms that want to know, and who looks for them.
+  private struct Confirmations {
+    var waiting: [UnsafeContinuation<[SlotRecord]?, Never>] = []
+    var isReading = false
+  }
 
   package init(
     store: any RoomStore, freshness: Duration = Deadlines().freshness, clock: @escaping @Sendable () -> MonotonicTime
@@ -32,12 +39,40 @@ package final class StoreWitness: OwnershipWitness {
 
   package var isFresh: Bool { clock().nanoseconds <= freshUntil.load(ordering: .relaxed) }
 
+  /// All rooms that ask at a time share one reading. Who asks while one is under way waits for the next, as that one may
+  /// have begun before.
   package func confirm(_ slot: Slot, at epoch: Epoch) async -> Bool? {
-    do throws(StoreError) {
-      return try await store.slots().first { $0.slot == slot }?.epoch == epoch
-    } catch {
-      // Rooms say nothing then; why the store is silent is logged where its slots are read.
-      return nil
+    let slots = await withUnsafeContinuation { continuation in
+      let isFirst = confirmations.withLock { confirmations in
+        confirmations.waiting.append(continuation)
+        defer { confirmations.isReading = true }
+        return !confirmations.isReading
+      }
+      if isFirst { Task { await self.readForAllWhoWait() } }
+    }
+    return slots.map { slots in slots.contains { $0.slot == slot && $0.epoch == epoch } }
+  }
+
+  private func readForAllWhoWait() async {
+    while let waiting = nextWaiting() {
+      var slots: [SlotRecord]?
+      do throws(StoreError) {
+        slots = try await store.slots()
+      } catch {
+        // Rooms say nothing then; why the store is silent is logged where its slots are read.
+      }
+      for continuation in waiting { continuation.resume(returning: slots) }
+    }
+  }
+
+  private func nextWaiting() -> [UnsafeContinuation<[SlotRecord]?, Never>]? {
+    confirmations.withLock { confirmations in
+      guard !confirmations.waiting.isEmpty else {
+        confirmations.isReading = false
+        return nil
+      }
+      defer { confirmations.waiting = [] }
+      return confirmations.waiting
     }
   }
 }

@@ -1,0 +1,51 @@
+import Foundation
+import Testing
+
+/// Whole clusters in virtual time, each from a seed: in a program of its own, which takes over the language's runtime.
+@Suite("Clusters in virtual time", .timeLimit(.minutes(20)))
+struct SimulationTests {
+  @Test("no promise is broken, and writes of deposed owners were refused", arguments: 0..<4)
+  func seeds(part: Int) throws {
+    let (code, output) = try simulate(["--seeds", "50", "--first", "\(part * 50 + 1)"])
+    #expect(code == 0, "\(output.suffix(4000))")
+    print(output.split(separator: "\n").last ?? "")
+  }
+
+  @Test("a seed gives the same run in each process")
+  func replay() throws {
+    let runs = try (0..<2).map { _ in try simulate(["--seeds", "3", "--first", "1001"]).output }
+    #expect(runs[0] == runs[1])
+  }
+
+  @Test("a planted bug is found", arguments: try mutants())
+  func mutant(name: String) throws {
+    let (code, output) = try simulate(["--mutant", name])
+    #expect(code == 0, "\(output.suffix(4000))")
+    print(output.split(separator: "\n").last ?? "")
+  }
+
+  @Test("what is no option is refused")
+  func usage() throws {
+    #expect(try simulate(["--sedes", "3"]).code == 64)
+    #expect(try simulate(["--seeds", "0"]).code == 64)
+    #expect(try simulate(["--mutant", "no such bug"]).code == 64)
+  }
+
+  private static func mutants() throws -> [String] {
+    try simulate(["--mutants"]).output.split(separator: "\n").map(String.init)
+  }
+}
+
+private func simulate(_ arguments: [String]) throws -> (code: Int32, output: String) {
+  let program = Process()
+  program.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    .appendingPathComponent("simulate")
+  program.arguments = arguments
+  let pipe = Pipe()
+  program.standardOutput = pipe
+  program.standardError = pipe
+  try program.run()
+  let output = pipe.fileHandleForReading.readDataToEndOfFile()
+  program.waitUntilExit()
+  return (program.terminationStatus, String(decoding: output, as: UTF8.self))
+}
