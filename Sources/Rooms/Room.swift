@@ -85,9 +85,10 @@ public actor Room<Voice: RoomVoice> {
       end(.moved, refusal: .storeUnavailable)
       return false
     }
+    var isProven = false
     if let commit = turnCommit() {
       switch conclude(commit, await outcome(of: commit)) {
-      case .committed: break
+      case .committed: isProven = true
       case .refused(let notice, let isJournalKnown):
         if let creator = turn.creator, isJournalKnown { environment.creations.giveBack(creator) }
         if !isJournalKnown {
@@ -99,11 +100,10 @@ public actor Room<Voice: RoomVoice> {
         depose()
         return false
       }
-    } else {
-      guard await mayAnswer() else { return false }
-      undo = nil
-      machine.settle()
     }
+    if !isProven, await !mayAnswer() { return false }
+    undo = nil
+    machine.settle()
     publish()
     if turn.timerWasDue, await !keepTimer() {
       depose()
@@ -137,7 +137,7 @@ public actor Room<Voice: RoomVoice> {
 
   /// Decides the turn that was not committed once more, without changing anything.
   private func decideAgain(because notice: RefusalNotice, isJournalKnown: Bool) {
-    guard let undo = undo.take() else { preconditionFailure("there is no turn to decide again") }
+    guard let undo else { preconditionFailure("there is no turn to decide again") }
     sessions = undo.sessions
     turn = turn.again(because: notice, at: max(environment.time.now(), turn.now))
     if isJournalKnown {
@@ -145,7 +145,10 @@ public actor Room<Voice: RoomVoice> {
     } else if machine.head != undo.machine.head {
       tellEveryoneTheState()
     }
-    mailbox.putBack(decide(undo.mails, on: &machine, in: &turn))
+    let undecided = decide(undo.mails, on: &machine, in: &turn)
+    mailbox.putBack(undecided)
+    self.undo = Undo(
+      mails: undo.mails.dropLast(undecided.count), machine: undo.machine, sessions: undo.sessions)
   }
 
   private func weigh() {
@@ -221,7 +224,7 @@ public actor Room<Voice: RoomVoice> {
       text: JournalText.write(turn.records), at: first.at, timer: timerChange(to: turn.timerDue), lane: lane)
   }
 
-  /// Whether a turn that writes nothing may be seen. What is written proves that the slot is this node's; what is only
+  /// Whether a turn that has written nothing may be seen. What is written proves that the slot is this node's; what is only
   /// said is of a state that another node may have changed, if this one was cut off or stopped for a while.
   private func mayAnswer() async -> Bool {
     guard turn.saysAnything, turn.isInDoubt || !environment.witness.isFresh else { return true }
@@ -252,8 +255,6 @@ public actor Room<Voice: RoomVoice> {
       case .set(let due): armed = due
       case .clear: armed = nil
       }
-      undo = nil
-      machine.settle()
       return .committed
     case .stale: return .deposed
     case .conflict:

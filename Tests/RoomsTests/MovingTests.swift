@@ -173,6 +173,27 @@ struct MovingTests {
     }
   }
 
+  @Test("A turn that could not be written proves nothing: what it says of the state waits for the store's word, too")
+  func failedWrite() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      _ = await ann.ask(.add(1), "one")
+      ann.close()
+      await house.passivate()
+      house.witness.set(isFresh: false, answer: nil)
+      house.store.plan(.answer(.failed(.unavailable("cut off"))))
+      // All in one turn: somebody comes while a write is refused.
+      house.store.close(.load)
+      let (bob, eve) = (house.client(ward), house.client(ward))
+      bob.open()
+      bob.send(.add(1), by: "bob", "two")
+      eve.open()
+      house.store.open(.load)
+      await eve.sees { $0.ending == .unavailable }
+      #expect(!eve.sights.contains { $0.isSync })
+    }
+  }
+
   @Test("Who has seen more than the room has makes it ask the store", arguments: [true, false])
   func beyondTheHead(isRehomed: Bool) async throws {
     try await withHouse { house in

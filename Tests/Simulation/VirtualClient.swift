@@ -271,6 +271,11 @@ final class VirtualClient: @unchecked Sendable {
   func waitsFor(head: Int) -> String? {
     if socket == nil { return "\(id) has no connection" }
     if !pending.isEmpty { return "\(id) waits for \(pending[0].name)" }
+    if errors == 0, let dish = dishes.last(where: { !brokenConnections.contains($0.connection) }),
+      cluster.count(of: dish.name, in: room) == 0
+    {
+      return "\(id) has sent \(dish.name) on a connection that holds, and it is not there"
+    }
     if last ?? 0 != head { return "\(id) is at \(last ?? 0) of \(head)" }
     return nil
   }
