@@ -13,13 +13,10 @@ public protocol RoomVoice: Sendable {
     of record: Recorded<Logic.Event>, state: Logic.State, online: Set<ParticipantID>, in dialect: Dialect
   ) -> [UInt8]?
 
-  /// The whole state; nil if there is nothing to tell yet in this dialect.
+  /// The whole state; nil if there is nothing to tell yet in this dialect. Whoever asks once gets it in the full one.
   func sync(
     state: Logic.State, head: SequenceNumber, online: Set<ParticipantID>, in dialect: Dialect, now: Timestamp
   ) -> [UInt8]?
-
-  /// The state alone, for whoever asks once; nil if there is none yet.
-  func reading(state: Logic.State, head: SequenceNumber, online: Set<ParticipantID>, now: Timestamp) -> [UInt8]?
 
   /// Says that the events after `since`, up to `head`, follow.
   func resumption(since: SequenceNumber, head: SequenceNumber, now: Timestamp) -> [UInt8]

@@ -24,10 +24,8 @@ struct Turn<Logic: RoomLogic> {
   var isLast = false
   /// The size of what is said to everybody, and of the states that are told to one.
   private(set) var saidBytes = 0
-  /// The state as sessions of a dialect are told it, until it changes.
+  /// The state as it is told in a dialect, until it changes.
   private var syncs: [Dialect: [UInt8]?] = [:]
-  /// The same for who asks once.
-  private var reading: [UInt8]??
   private var outputs: [(target: Target, item: RoomOutput.Item)] = []
   /// Told behind all else: one between two broadcasts would keep these from going out as one piece.
   private var acknowledgements: [(subscriber: any RoomSubscriber, item: RoomOutput.Item)] = []
@@ -62,20 +60,12 @@ struct Turn<Logic: RoomLogic> {
   /// Forgets the texts of a state that has changed.
   mutating func stateChanged() {
     syncs.removeAll(keepingCapacity: true)
-    reading = nil
   }
 
-  /// The text of the state for one session, made once for all that ask before it changes.
+  /// The text of the state, made once for all that ask before it changes.
   mutating func sync(in dialect: Dialect, make: () -> [UInt8]?) -> [UInt8]? {
     let text = syncs[dialect] ?? make()
     syncs[dialect] = .some(text)
-    saidBytes += text?.count ?? 0
-    return text
-  }
-
-  mutating func reading(make: () -> [UInt8]?) -> [UInt8]? {
-    let text = reading ?? make()
-    reading = .some(text)
     saidBytes += text?.count ?? 0
     return text
   }
@@ -395,19 +385,18 @@ extension Room {
   func sync(
     for session: SessionNumber, in dialect: Dialect, of machine: Machine, in turn: inout Turn<Logic>
   ) -> RoomOutput.Item {
-    let now = turn.now
-    let text = turn.sync(in: dialect) {
-      environment.voice.sync(
-        state: machine.state, head: machine.head, online: sessions.online, in: dialect, now: now)
-    }
-    return .sync(session, head: machine.head, text)
+    .sync(session, head: machine.head, stateText(of: machine, in: dialect, in: &turn))
   }
 
   private func reading(of machine: Machine, in turn: inout Turn<Logic>) -> RoomReading {
+    stateText(of: machine, in: .full, in: &turn).map { .state($0) } ?? .empty
+  }
+
+  private func stateText(of machine: Machine, in dialect: Dialect, in turn: inout Turn<Logic>) -> [UInt8]? {
     let now = turn.now
-    let text = turn.reading {
-      environment.voice.reading(state: machine.state, head: machine.head, online: sessions.online, now: now)
+    return turn.sync(in: dialect) {
+      environment.voice.sync(
+        state: machine.state, head: machine.head, online: sessions.online, in: dialect, now: now)
     }
-    return text.map { .state($0) } ?? .empty
   }
 }

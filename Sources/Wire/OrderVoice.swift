@@ -27,12 +27,6 @@ public struct OrderVoice: RoomVoice {
     return ServerMessage.sync(state, online: online, head: head, history: history, at: now)
   }
 
-  public func reading(
-    state: OrderRoom, head: SequenceNumber, online: Set<ParticipantID>, now: Timestamp
-  ) -> [UInt8]? {
-    sync(state: state, head: head, online: online, in: .full, now: now)
-  }
-
   public func resumption(since: SequenceNumber, head: SequenceNumber, now: Timestamp) -> [UInt8] {
     ServerMessage.resumed(since: since, head: head, history: history, now: now)
   }

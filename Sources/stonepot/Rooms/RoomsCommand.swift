@@ -102,8 +102,9 @@ private struct ShowRoom: AsyncParsableCommand {
     } else {
       let machine = try RoomMachine<OrderLogic>(room: id, stored: stored)
       let voice = OrderVoice(history: store.identity.history)
-      let text = voice.reading(state: machine.state, head: machine.head, online: [], now: machine.clock) ?? []
-      print(String(decoding: text, as: UTF8.self))
+      let text = voice.sync(
+        state: machine.state, head: machine.head, online: [], in: .full, now: machine.clock)
+      print(String(decoding: text ?? [], as: UTF8.self))
     }
   }
 }

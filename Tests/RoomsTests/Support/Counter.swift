@@ -207,11 +207,6 @@ struct CounterVoice: RoomVoice {
     return Array("\(Self.describe(state, at: head)) online=\(Self.names(online))".utf8)
   }
 
-  func reading(state: Counter.State, head: SequenceNumber, online: Set<ParticipantID>, now: Timestamp) -> [UInt8]? {
-    guard head > .zero else { return nil }
-    return Array("\(Self.describe(state, at: head)) online=\(Self.names(online))".utf8)
-  }
-
   private static func names(_ participants: Set<ParticipantID>) -> String {
     participants.sorted().map(\.value).joined(separator: ",")
   }
