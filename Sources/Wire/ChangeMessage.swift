@@ -17,6 +17,17 @@ extension ServerMessage {
     default: break
     }
     guard let order = room.order else { return nil }
+    /// What changed, and the whole order under `orderState`.
+    func change(_ type: StaticString, _ writer: inout JSONWriter, _ fields: (inout JSONWriter) -> Void) {
+      writer.field("type", word: type)
+      writer.actor(of: record, in: order)
+      writer.key("data")
+      writer.beginObject()
+      fields(&writer)
+      writer.key("orderState")
+      writer.state(of: order, in: room.room, online: online)
+      writer.endObject()
+    }
     var writer = JSONWriter(reservingCapacity: 4096)
     writer.beginObject()
     switch record.event {
@@ -37,39 +48,19 @@ extension ServerMessage {
       writer.key("data")
       writer.state(of: order, in: room.room, online: online)
     case .itemAdded(let item, _):
-      writer.field("type", word: "item_added")
-      writer.actor(of: record, in: order)
-      writer.key("data")
-      writer.beginObject()
-      writer.key("item")
-      writer.item(item, order.currency)
-      writer.orderState(of: order, in: room.room, online: online)
-      writer.endObject()
+      change("item_added", &writer) { writer in
+        writer.key("item")
+        writer.item(item, order.currency)
+      }
     case .itemRemoved(let id):
-      writer.field("type", word: "item_removed")
-      writer.actor(of: record, in: order)
-      writer.key("data")
-      writer.beginObject()
-      writer.field("itemId", id)
-      writer.orderState(of: order, in: room.room, online: online)
-      writer.endObject()
+      change("item_removed", &writer) { $0.field("itemId", id) }
     case .quantityUpdated(let id, let quantity):
-      writer.field("type", word: "quantity_updated")
-      writer.actor(of: record, in: order)
-      writer.key("data")
-      writer.beginObject()
-      writer.field("itemId", id)
-      writer.field("quantity", quantity)
-      writer.orderState(of: order, in: room.room, online: online)
-      writer.endObject()
+      change("quantity_updated", &writer) { writer in
+        writer.field("itemId", id)
+        writer.field("quantity", quantity)
+      }
     case .splitUpdated(let split):
-      writer.field("type", word: "split_updated")
-      writer.actor(of: record, in: order)
-      writer.key("data")
-      writer.beginObject()
-      writer.field("splitType", word: split.word)
-      writer.orderState(of: order, in: room.room, online: online)
-      writer.endObject()
+      change("split_updated", &writer) { $0.field("splitType", word: split.word) }
     case .finalized:
       writer.field("type", word: "order_finalized")
       writer.actor(of: record, in: order)
@@ -80,11 +71,7 @@ extension ServerMessage {
       writer.field("event", word: record.event.word)
       writer.key("data")
       writer.state(of: order, in: room.room, online: online)
-      writer.field("seq", record.sequence.number)
-      writer.field("history", history)
-      writer.field("opId", record.cause?.operation.value)
-      writer.field("timestamp", record.at.millis)
-      writer.endObject()
+      writer.position(of: record, history: history)
       return writer.bytes
     }
     writer.position(of: record)
@@ -116,16 +103,12 @@ extension JSONWriter {
     field("participantName", order.participants.first { $0.id == participant }?.name)
   }
 
-  fileprivate mutating func orderState(
-    of order: CollaborativeOrder, in room: RoomID, online: Set<ParticipantID>
-  ) {
-    key("orderState")
-    state(of: order, in: room, online: online)
-  }
-
   /// The last fields of a change, and its end.
-  fileprivate mutating func position(of record: Recorded<OrderEvent>) {
+  ///
+  /// - Parameter history: only where the message is a `sync`.
+  fileprivate mutating func position(of record: Recorded<OrderEvent>, history: String? = nil) {
     field("seq", record.sequence.number)
+    field("history", history)
     field("opId", record.cause?.operation.value)
     field("timestamp", record.at.millis)
     endObject()
