@@ -88,7 +88,7 @@ extension RoomRegistry {
   }
 
   private func watchMemory() {
-    metrics.memoryBytes.record(memory.usedBytes)
+    metrics.memoryBytes.set(memory.usedBytes)
     relieveMemory()
   }
 

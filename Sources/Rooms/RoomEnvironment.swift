@@ -76,7 +76,7 @@ public struct RoomMetrics: Sendable {
     uniqueKeysWithValues: RoomLimit.allCases.map { limit in
       (limit, Counter(label: "stonepot_rooms_refused_total", dimensions: [("because", limit.rawValue)]))
     })
-  let memoryBytes = Gauge(label: "stonepot_rooms_memory_bytes")
+  let memoryBytes = Meter(label: "stonepot_rooms_memory_bytes")
 
   public init() {}
 

@@ -45,7 +45,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   let relievedAt = Atomic<Int64>(.min)
   /// What the clock said at the last look, in milliseconds.
   let lookedAt = Atomic<Int64>(.min)
-  private let warmGauge = Gauge(label: "stonepot_rooms_warm")
+  private let warmMeter = Meter(label: "stonepot_rooms_warm")
 
   /// - Parameter context: what the tenant says now; asked at each decision.
   public init(
@@ -190,7 +190,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
         await room.run()
       }
       state.warm[id] = Warm(room: room, task: task)
-      warmGauge.record(state.warm.count)
+      warmMeter.set(state.warm.count)
       return .success(room)
     }
     return try found.get()
@@ -239,7 +239,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     state.withLock { state in
       state.leaving[ObjectIdentifier(room)] = nil
       if state.warm[room.id]?.room === room { state.warm[room.id] = nil }
-      warmGauge.record(state.warm.count)
+      warmMeter.set(state.warm.count)
     }
   }
 

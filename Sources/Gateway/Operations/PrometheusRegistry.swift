@@ -4,7 +4,7 @@ import Synchronization
 /// A backend for swift-metrics that keeps every metric in memory and renders them all in the Prometheus text format,
 /// version 0.0.4.
 ///
-/// Timers and recorders become summaries of count and sum: quantiles are the load generator's business.
+/// Timers and aggregating recorders are not kept: how long things take is the load generator's business.
 package final class PrometheusRegistry: MetricsFactory {
   private struct Key: Hashable, Comparable {
     let label: String
@@ -19,7 +19,6 @@ package final class PrometheusRegistry: MetricsFactory {
     var counters: [Key: CounterCell] = [:]
     var floatingPointCounters: [Key: FloatingPointCounterCell] = [:]
     var meters: [Key: MeterCell] = [:]
-    var summaries: [Key: SummaryCell] = [:]
   }
 
   private let metrics = Mutex(Metrics())
@@ -31,9 +30,9 @@ package final class PrometheusRegistry: MetricsFactory {
     let metrics = metrics.withLock { $0 }
     var text = ""
     var described: Set<String> = []
-    func line(_ key: Key, suffix: String = "", kind: String, _ value: String) {
+    func line(_ key: Key, kind: String, _ value: String) {
       if described.insert(key.label).inserted { text += "# TYPE \(key.label) \(kind)\n" }
-      text += "\(key.label)\(suffix)\(key.dimensions) \(value)\n"
+      text += "\(key.label)\(key.dimensions) \(value)\n"
     }
     for (key, cell) in metrics.counters.sorted(by: { $0.key < $1.key }) {
       line(key, kind: "counter", "\(cell.value.load(ordering: .relaxed))")
@@ -42,11 +41,6 @@ package final class PrometheusRegistry: MetricsFactory {
       line(key, kind: "counter", "\(cell.value)")
     }
     for (key, cell) in metrics.meters.sorted(by: { $0.key < $1.key }) { line(key, kind: "gauge", "\(cell.value)") }
-    for (key, cell) in metrics.summaries.sorted(by: { $0.key < $1.key }) {
-      let summary = cell.summary
-      line(key, suffix: "_count", kind: "summary", "\(summary.count)")
-      line(key, suffix: "_sum", kind: "summary", "\(summary.sum)")
-    }
     return text
   }
 
@@ -67,12 +61,11 @@ package final class PrometheusRegistry: MetricsFactory {
   }
 
   package func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
-    guard aggregate else { return cell(label, dimensions, in: \.meters) { MeterCell() } }
-    return cell(label, dimensions, in: \.summaries) { SummaryCell() }
+    aggregate ? NOOPMetricsHandler.instance : cell(label, dimensions, in: \.meters) { MeterCell() }
   }
 
   package func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
-    cell(label, dimensions, in: \.summaries) { SummaryCell() }
+    NOOPMetricsHandler.instance
   }
 
   // A metric lives as long as the process: forgetting one would make its counter start over.
@@ -137,25 +130,4 @@ private final class MeterCell: MeterHandler, RecorderHandler {
   func decrement(by amount: Double) { state.withLock { $0 -= amount } }
   func record(_ value: Int64) { set(Double(value)) }
   func record(_ value: Double) { set(value) }
-}
-
-private final class SummaryCell: TimerHandler, RecorderHandler {
-  struct Summary {
-    var count: Int64 = 0
-    var sum = 0.0
-  }
-
-  private let state = Mutex(Summary())
-
-  var summary: Summary { state.withLock { $0 } }
-
-  /// In seconds, as Prometheus wants its durations.
-  func recordNanoseconds(_ duration: Int64) { record(Double(duration) / 1e9) }
-  func record(_ value: Int64) { record(Double(value)) }
-  func record(_ value: Double) {
-    state.withLock { summary in
-      summary.count += 1
-      summary.sum += value
-    }
-  }
 }
