@@ -289,10 +289,3 @@ private final class InboxReceiver: WebSocketReceiver {
     inbox.end(closure)
   }
 }
-
-extension TimeAmount {
-  init(_ duration: Duration) {
-    let (seconds, attoseconds) = duration.components
-    self = .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-  }
-}
