@@ -326,7 +326,7 @@ struct SQLiteFaultTests {
   @Test func aJamRefusesWhatHoldsTextAndTakesTheRest() async throws {
     let gate = Gate()
     let store = try await open {
-      $0.queueBytes = 100
+      $0.bounds.queueBytes = 100
       $0.commitFault = gate.hold
     }
     var writer = Writer(store)
@@ -359,8 +359,8 @@ struct SQLiteFaultTests {
     let isShut = Atomic(false)
     let isWaiting = Atomic(false)
     let store = try await open {
-      $0.queueRows = 3
-      $0.groupRows = 1
+      $0.bounds.queueRows = 3
+      $0.bounds.groupRows = 1
       $0.commitFault = { commit in
         if isShut.load(ordering: .sequentiallyConsistent) {
           isWaiting.store(true, ordering: .sequentiallyConsistent)

@@ -28,7 +28,7 @@ final class StoreBenchmarks {
     directory = FileManager.default.temporaryDirectory.appendingPathComponent("stonepot-micro-\(name)-\(group)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     var configuration = SQLiteConfiguration(path: directory.appendingPathComponent("rooms.sqlite").path, history: name)
-    configuration.groupRows = group
+    configuration.bounds.groupRows = group
     store = try await SQLiteStore.open(configuration)
     rooms = (0..<group * transactions).compactMap { RoomID("room-\($0)") }
     let claims = try await store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }

@@ -15,15 +15,8 @@ public struct PostgresConfiguration: Sendable {
   /// rooms in memory, may lie beyond what the store holds. The identity that is given is the store's from now on.
   public var historyChanged: (@Sendable (StoreIdentity) -> Void)?
 
-  /// Most commits in one statement, 1024 by default. More of them share an fsync; fewer wait less for one another.
-  public var groupRows = 1024
-  /// Most text in one statement, 4 MiB by default; a commit larger than that goes alone.
-  public var groupBytes = 4 << 20
-  /// Most commits waiting for the writer, 65 536 by default; beyond that they fail at once and may be retried. More
-  /// absorbs longer stalls; fewer tells clients sooner.
-  public var queueRows = 65_536
-  /// Most text waiting for the writer, 256 MiB by default; beyond it, the same.
-  public var queueBytes = 256 << 20
+  /// Only commits wait for the writer, and one statement is one transaction.
+  public var bounds = GroupBounds()
   /// The largest text of one commit or snapshot, 64 MiB by default.
   public var maxTextBytes = 64 << 20
   /// How long a commit of unknown outcome is sent again, 10 s by default; so long its rooms stand still. Longer rides

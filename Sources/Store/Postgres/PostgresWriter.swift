@@ -32,10 +32,7 @@ final class PostgresWriter: Sendable {
     self.settings = settings
     self.history = history
     self.counters = counters
-    queue = GroupQueue(
-      .init(
-        groupRows: settings.groupRows, groupBytes: settings.groupBytes, queueRows: settings.queueRows,
-        queueBytes: settings.queueBytes))
+    queue = GroupQueue(settings.bounds)
   }
 
   /// Connects on a new thread, which goes on as the writer.

@@ -21,15 +21,7 @@ public struct SQLiteConfiguration: Sendable {
   public var history: String
   public var mode: Mode
 
-  /// Most commits in one transaction, 1024 by default. More of them share an fsync; fewer wait less for one another.
-  public var groupRows = 1024
-  /// Most text in one transaction, 4 MiB by default; a commit larger than that goes alone.
-  public var groupBytes = 4 << 20
-  /// Most writes waiting for the writer, 65 536 by default; beyond that commits and whatever else holds text fail at
-  /// once and may be retried. More absorbs longer stalls of the disk; fewer tells clients sooner.
-  public var queueRows = 65_536
-  /// Most text waiting for the writer, 256 MiB by default; beyond it, the same.
-  public var queueBytes = 256 << 20
+  public var bounds = GroupBounds()
   /// The largest text of one commit or snapshot, 64 MiB by default.
   public var maxTextBytes: Int32 = 64 << 20
   /// How long to wait for another process's write lock, 5 s by default. Longer rides out a slow neighbour; shorter

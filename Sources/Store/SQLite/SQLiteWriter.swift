@@ -44,10 +44,7 @@ final class SQLiteWriter: Sendable {
   private init(_ settings: SQLiteConfiguration, lock: FileLock) {
     self.settings = settings
     self.lock = lock
-    queue = GroupQueue(
-      .init(
-        groupRows: settings.groupRows, groupBytes: settings.groupBytes, queueRows: settings.queueRows,
-        queueBytes: settings.queueBytes))
+    queue = GroupQueue(settings.bounds)
     readers = SQLiteReaders(settings)
   }
 

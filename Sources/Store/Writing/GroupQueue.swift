@@ -15,15 +15,6 @@ protocol GroupWork: Sendable {
 /// the more share an fsync. The commits that a lane hands in before it next comes to what is posted to it are one
 /// gathering: the thread is not woken for the first of them, only to find the second one alone in the next transaction.
 final class GroupQueue<Work: GroupWork>: Sendable {
-  struct Bounds {
-    /// In one transaction.
-    let groupRows: Int
-    let groupBytes: Int
-    /// Waiting.
-    let queueRows: Int
-    let queueBytes: Int
-  }
-
   private struct State {
     var waiting: [Work] = []
     /// How many of them may be taken; behind them is what lanes are still gathering.
@@ -38,11 +29,11 @@ final class GroupQueue<Work: GroupWork>: Sendable {
     var isClosed = false
   }
 
-  private let bounds: Bounds
+  private let bounds: GroupBounds
   private let state = Mutex(State())
   private let wake = DispatchSemaphore(value: 0)
 
-  init(_ bounds: Bounds) { self.bounds = bounds }
+  init(_ bounds: GroupBounds) { self.bounds = bounds }
 
   var isClosing: Bool { state.withLock { $0.isClosing } }
 
