@@ -13,8 +13,7 @@ enum SQLiteFile {
     configuration.allowsUnsafeTransactions = true
     configuration.readonly = settings.mode == .readOnly
     configuration.maximumReaderCount = settings.readers
-    let (seconds, attoseconds) = settings.busyTimeout.components
-    let tries = max(1, (Double(seconds) + Double(attoseconds) * 1e-18) / 0.0003)
+    let tries = max(1, settings.busyTimeout / .microseconds(300))
     // SQLite's own back-off grows to 100 ms and starves whoever writes less often; short naps of one length are fair.
     configuration.busyMode = .callback { count in
       usleep(300)
