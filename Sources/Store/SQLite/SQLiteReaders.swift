@@ -17,8 +17,6 @@ final class SQLiteReaders: Sendable {
     var pool: DatabasePool?
     var underWay = 0
     var journalsUnderWay = 0
-    /// How many calls of `stop` wait for the last one.
-    var waiters = 0
   }
 
   private enum Admission {
@@ -29,7 +27,8 @@ final class SQLiteReaders: Sendable {
 
   private let settings: SQLiteConfiguration
   private let state = Mutex(State())
-  private let stopped = DispatchSemaphore(value: 0)
+  /// Holds the reads under way, for whoever waits for their end.
+  private let reads = DispatchGroup()
 
   init(_ settings: SQLiteConfiguration) { self.settings = settings }
 
@@ -43,12 +42,8 @@ final class SQLiteReaders: Sendable {
 
   /// Takes no more reads, and blocks until those taken have ended: then the pool may be closed.
   func stop() {
-    let isIdle = state.withLock { state in
-      state.pool = nil
-      if state.underWay > 0 { state.waiters += 1 }
-      return state.underWay == 0
-    }
-    if !isIdle { stopped.wait() }
+    state.withLock { $0.pool = nil }
+    reads.wait()
   }
 
   /// Runs `body` on a reader's own dispatch queue; the caller's thread goes on.
@@ -93,18 +88,17 @@ final class SQLiteReaders: Sendable {
         state.journalsUnderWay += 1
       }
       state.underWay += 1
+      // Under the lock: once `stop` has taken the pool, nothing is added to what it waits for.
+      reads.enter()
       return .taken(pool)
     }
   }
 
   private func leave(_ kind: Kind) {
-    let waiters = state.withLock { state in
+    state.withLock { state in
       state.underWay -= 1
       if kind == .journal { state.journalsUnderWay -= 1 }
-      guard state.underWay == 0 else { return 0 }
-      defer { state.waiters = 0 }
-      return state.waiters
     }
-    for _ in 0..<waiters { stopped.signal() }
+    reads.leave()
   }
 }
