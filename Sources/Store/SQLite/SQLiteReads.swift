@@ -160,6 +160,22 @@ enum SQLiteReads {
     return present
   }
 
+  // MARK: Ownership
+
+  static func slots(from database: Database) throws -> [SlotRecord] {
+    let statement = try SQLiteStatement.cached("SELECT slot, epoch, owner FROM slots ORDER BY slot", on: database)
+    defer { statement.reset() }
+    var records: [SlotRecord] = []
+    records.reserveCapacity(Slot.count)
+    while try statement.step() {
+      records.append(
+        SlotRecord(
+          slot: Slot(statement.int(0)), epoch: Epoch(statement.int64(1)),
+          owner: statement.isNull(2) ? nil : NodeID(statement.string(2))))
+    }
+    return records
+  }
+
   // MARK: Nodes
 
   static func nodes(from database: Database) throws -> [NodeRecord] {

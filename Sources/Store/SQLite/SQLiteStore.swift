@@ -92,19 +92,7 @@ public final class SQLiteStore: RoomStore {
   }
 
   public func slots() async throws(StoreError) -> [SlotRecord] {
-    try await read { database in
-      let statement = try SQLiteStatement.cached("SELECT slot, epoch, owner FROM slots ORDER BY slot", on: database)
-      defer { statement.reset() }
-      var records: [SlotRecord] = []
-      records.reserveCapacity(Slot.count)
-      while try statement.step() {
-        records.append(
-          SlotRecord(
-            slot: Slot(statement.int(0)), epoch: Epoch(statement.int64(1)),
-            owner: statement.isNull(2) ? nil : NodeID(statement.string(2))))
-      }
-      return records
-    }
+    try await read { try SQLiteReads.slots(from: $0) }
   }
 
   // MARK: Nodes
