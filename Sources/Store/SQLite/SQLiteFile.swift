@@ -149,7 +149,7 @@ enum SQLiteFile {
 
   private static func setMeta(_ key: StaticString, _ value: String, on connection: OpaquePointer) throws {
     let sql = "INSERT INTO meta (key, value) VALUES ('\(key)', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1"
-    try once(sql, on: connection) { try $0.run(1, text: Array(value.utf8)) }
+    try once(sql, on: connection) { try $0.run(1, value) }
   }
 
   static func number(_ sql: String, on connection: OpaquePointer) throws -> Int64 {

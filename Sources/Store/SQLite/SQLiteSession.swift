@@ -216,7 +216,7 @@ final class SQLiteSession {
       epochs[claim.slot.number] = nil
       claimSlot.bind(2, claim.slot.number)
       claimSlot.bind(3, claim.expected.number)
-      try claimSlot.run(1, text: Array(node.name.utf8))
+      try claimSlot.run(1, node.name)
       if sqlite3_changes(connection) == 1 { won[claim.slot] = claim.expected.next }
     }
     return won
@@ -233,13 +233,13 @@ final class SQLiteSession {
   func beat(_ node: NodeID, address: String, pid: Int32) throws(SQLiteFailure) {
     try refreshNode.with(1, node.name) { () throws(SQLiteFailure) in
       refreshNode.bind(3, Int64(pid))
-      try refreshNode.run(2, text: Array(address.utf8))
+      try refreshNode.run(2, address)
     }
     try deleteOldNodes.run()
   }
 
   func forget(_ node: NodeID) throws(SQLiteFailure) {
-    try deleteNode.run(1, text: Array(node.name.utf8))
+    try deleteNode.run(1, node.name)
   }
 
   // MARK: Rooms
@@ -293,7 +293,7 @@ final class SQLiteSession {
 
   func makeRoom(_ room: RoomID, slot: Slot) throws(SQLiteFailure) -> KnownRoom {
     insertRoom.bind(2, slot.number)
-    try insertRoom.run(1, text: Array(room.name.utf8))
+    try insertRoom.run(1, room.name)
     return KnownRoom(id: sqlite3_last_insert_rowid(connection), slot: slot.number, head: 0)
   }
 

@@ -86,6 +86,11 @@ struct SQLiteStatement {
     try result.get()
   }
 
+  /// The same with a string.
+  func run(_ index: Int32, _ string: String) throws(SQLiteFailure) {
+    try with(index, string) { () throws(SQLiteFailure) in _ = try step() }
+  }
+
   /// Binds a string and runs `body` while it is there.
   func with<Value>(
     _ index: Int32, _ string: String, _ body: () throws(SQLiteFailure) -> Value
