@@ -90,8 +90,8 @@ public struct RoomOutput: Sendable {
   }
 }
 
-/// Why a room stopped serving.
-public enum RoomEnding: Sendable, Equatable {
+/// Why a room stopped serving, or does not begin to.
+public enum RoomEnding: Error, Equatable {
   /// The node stops, or another one owns the slot.
   case moved
   /// The room cannot be read from the store.

@@ -137,7 +137,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     guard mail.isWorthLoading else { return offerIfWarm(mail, to: id) }
     var known: Room<Voice>?
     while true {
-      do throws(NoRoom) {
+      do throws(RoomEnding) {
         let room = try room(id, replacing: known, for: mail)
         switch room.mailbox.offer(mail, now: time.now()) {
         case .taken: return .taken
@@ -145,11 +145,11 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
         case .closed: known = room
         }
       } catch {
-        if error.ending == .crowded {
+        if error == .crowded {
           metrics.refusedRoom(because: .memory)
           relieveMemory()
         }
-        return .ended(error.ending)
+        return .ended(error)
       }
     }
   }
@@ -157,10 +157,6 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   private func offerIfWarm(_ mail: Mailbox<Logic.Command>.Mail, to id: RoomID) -> Offer {
     let room = state.withLock { $0.warm[id]?.room }
     return room?.mailbox.offer(mail, now: time.now()) == .full ? .full : .taken
-  }
-
-  private struct NoRoom: Error {
-    let ending: RoomEnding
   }
 
   /// The room in memory, or a new one.
@@ -171,17 +167,15 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   ///   - mail: what it is wanted for. A deadline is kept also where there is no memory for guests.
   private func room(
     _ id: RoomID, replacing closed: Room<Voice>?, for mail: Mailbox<Logic.Command>.Mail
-  ) throws(NoRoom) -> Room<Voice> {
-    let found = state.withLock { state -> Result<Room<Voice>, NoRoom> in
+  ) throws(RoomEnding) -> Room<Voice> {
+    try state.withLock { state throws(RoomEnding) in
       if let warm = state.warm[id] {
-        if warm.room !== closed { return .success(warm.room) }
+        if warm.room !== closed { return warm.room }
         state.leaving[ObjectIdentifier(warm.room)] = warm.task
       }
       let slot = Slot(of: id)
-      guard !state.isStopping, let epoch = ownership.epoch(of: slot) else {
-        return .failure(NoRoom(ending: .moved))
-      }
-      guard !memory.isExhausted || mail.isTimer else { return .failure(NoRoom(ending: .crowded)) }
+      guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { throw .moved }
+      guard !memory.isExhausted || mail.isTimer else { throw .crowded }
       let lane = lanes[slot.number % lanes.count]
       let room = Room(id: id, epoch: epoch, lane: lane, environment: environment)
       let deletion = state.deletions[id]
@@ -191,9 +185,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
       }
       state.warm[id] = Warm(room: room, task: task)
       warmMeter.set(state.warm.count)
-      return .success(room)
+      return room
     }
-    return try found.get()
   }
 
   private var environment: RoomEnvironment<Voice> {
