@@ -222,10 +222,15 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     let (rooms, leaving) = state.withLock { state in
       (state.warm.values.filter { given[$0.room.slot] != nil }, Array(state.leaving.values))
     }
+    await finish(rooms, leaving)
+    return given
+  }
+
+  /// Has rooms finish what they have taken, save a snapshot and leave; waits for them, and for those that were leaving.
+  private func finish(_ rooms: [Warm], _ leaving: [Task<Void, Never>]) async {
     for warm in rooms { _ = warm.room.mailbox.offer(.stop, now: time.now()) }
     for warm in rooms { await warm.task.value }
     for task in leaving { await task.value }
-    return given
   }
 
   private func forget(_ room: Room<Voice>) {
@@ -242,8 +247,6 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
       state.isStopping = true
       return (Array(state.warm.values), Array(state.leaving.values))
     }
-    for warm in rooms { _ = warm.room.mailbox.offer(.stop, now: time.now()) }
-    for warm in rooms { await warm.task.value }
-    for task in leaving { await task.value }
+    await finish(rooms, leaving)
   }
 }
