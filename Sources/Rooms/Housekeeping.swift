@@ -103,16 +103,17 @@ extension RoomRegistry {
     guard last > now.millis || last &+ 250 <= now.millis else { return }
     guard relievedAt.compareExchange(expected: last, desired: now.millis, ordering: .relaxed).exchanged else { return }
     Task {
-      let idle = warmRooms.map { (room: $0, weight: $0.idleWeight.load(ordering: .relaxed)) }.filter { $0.weight > 0 }
-      let (leaving, staying) = idle.reduce(into: (0, [(room: Room<Voice>, weight: Int, used: Timestamp)]())) {
-        (parts, idle) in
-        if idle.room.isAskedToLeave.load(ordering: .relaxed) {
-          parts.0 += idle.weight
+      var excess = memory.excessBytes
+      var staying: [(room: Room<Voice>, weight: Int, used: Timestamp)] = []
+      for room in warmRooms {
+        let weight = room.idleWeight.load(ordering: .relaxed)
+        guard weight > 0 else { continue }
+        if room.isAskedToLeave.load(ordering: .relaxed) {
+          excess -= weight
         } else {
-          parts.1.append((idle.room, idle.weight, idle.room.mailbox.lastUsed))
+          staying.append((room, weight, room.mailbox.lastUsed))
         }
       }
-      var excess = memory.excessBytes - leaving
       for (room, weight, _) in staying.sorted(by: { $0.used < $1.used }).prefix(256) where excess > 0 {
         room.isAskedToLeave.store(true, ordering: .relaxed)
         _ = room.mailbox.offer(.passivate, now: now)
