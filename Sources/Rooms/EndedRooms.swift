@@ -34,28 +34,23 @@ extension RoomRegistry {
   }
 
   private func hasEnded(_ id: RoomID, before time: Timestamp) async throws(StoreError) -> Bool {
-    let fault: RoomFault
-    do throws(RoomFault) {
-      // The store does not know the time of a snapshot that was imported without its journal; the machine does.
-      return try await machine(id).map { Logic.hasEnded($0.state) && $0.clock < time } ?? false
-    } catch {
-      fault = error
-    }
-    if case .store(let error) = fault, !error.concernsContent { throw error }
-    // What is damaged is left as it is, and keeps nobody from looking further.
-    logger.warning("ended room cannot be read", metadata: ["room": "\(id)", "reason": "\(fault.message)"])
-    return false
-  }
-
-  private func machine(_ id: RoomID) async throws(RoomFault) -> RoomMachine<Logic>? {
-    let stored: StoredRoom?
+    let reason: String
     do throws(StoreError) {
-      stored = try await store.load(id)
+      guard let stored = try await store.load(id) else { return false }
+      do throws(RoomFault) {
+        let machine = try RoomMachine<Logic>(room: id, stored: stored, windowCapacity: settings.dedupCapacity)
+        // The store does not know the time of a snapshot that was imported without its journal; the machine does.
+        return Logic.hasEnded(machine.state) && machine.clock < time
+      } catch {
+        reason = error.message
+      }
     } catch {
-      throw .store(error)
+      guard error.concernsContent else { throw error }
+      reason = error.message
     }
-    guard let stored else { return nil }
-    return try RoomMachine<Logic>(room: id, stored: stored, windowCapacity: settings.dedupCapacity)
+    // What is damaged is left as it is, and keeps nobody from looking further.
+    logger.warning("ended room cannot be read", metadata: ["room": "\(id)", "reason": "\(reason)"])
+    return false
   }
 
   private func delete(_ summary: RoomSummary) async {
