@@ -464,7 +464,7 @@ public struct JSONKey {
 }
 
 /// Why a text is no JSON, or not the JSON that was expected, and at which byte.
-public struct JSONError: Error, Equatable {
+public struct JSONError: Error, Equatable, CustomStringConvertible {
   public let reason: String
   public let offset: Int
 
@@ -472,4 +472,6 @@ public struct JSONError: Error, Equatable {
     self.reason = reason
     self.offset = offset
   }
+
+  public var description: String { "\(reason) (byte \(offset))" }
 }

@@ -32,7 +32,7 @@ extension RoomFault {
     do throws(JSONError) {
       return try body()
     } catch {
-      throw .unreadable("\(error.reason) (byte \(error.offset))")
+      throw .unreadable("\(error)")
     }
   }
 }

@@ -35,7 +35,7 @@ public struct RoomVerification<Logic: RoomLogic>: RoomInspector {
       snapshot = try room.snapshot.map { stored throws(JSONError) in try Machine(room: id, snapshot: stored.text) }
     } catch {
       snapshot = nil
-      findings.append("its snapshot cannot be read: \(error.reason) (byte \(error.offset))")
+      findings.append("its snapshot cannot be read: \(error)")
     }
     fromSnapshot = snapshot
     checkPlace(of: id)
@@ -101,7 +101,7 @@ public struct RoomVerification<Logic: RoomLogic>: RoomInspector {
     do throws(JSONError) {
       records = try JournalText.read(row.text, from: row.first)
     } catch {
-      findings.append("the row at \(row.first) cannot be read: \(error.reason) (byte \(error.offset))")
+      findings.append("the row at \(row.first) cannot be read: \(error)")
       // What follows is replayed by nobody, and needs no finding of its own.
       return
     }
