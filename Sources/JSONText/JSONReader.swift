@@ -362,11 +362,14 @@ public struct JSONReader {
     } else if let string = String(validating: content, as: UTF8.self) {
       return string
     }
-    throw JSONError(reason: "a string is not valid UTF-8", offset: offset)
+    throw failure("a string is not valid UTF-8", at: offset)
+  }
+
+  private static func failure(_ reason: String, at offset: Int) -> JSONError {
+    JSONError(reason: reason, offset: offset)
   }
 
   private static func unescape(_ content: UnsafeRawBufferPointer, offset: Int) throws(JSONError) -> [UInt8] {
-    func failure(_ reason: String) -> JSONError { JSONError(reason: reason, offset: offset) }
     var decoded: [UInt8] = []
     decoded.reserveCapacity(content.count)
     var index = 0
@@ -376,7 +379,7 @@ public struct JSONReader {
         index += 1
         continue
       }
-      guard index + 1 < content.count else { throw failure("an escape does not end") }
+      guard index + 1 < content.count else { throw failure("an escape does not end", at: offset) }
       let escape = content[index + 1]
       index += 2
       switch escape {
@@ -387,7 +390,7 @@ public struct JSONReader {
       case UInt8(ascii: "r"): decoded.append(0x0D)
       case UInt8(ascii: "t"): decoded.append(0x09)
       case UInt8(ascii: "u"): decoded.append(contentsOf: try unescapeScalar(content, &index, offset: offset).utf8)
-      default: throw failure("an unknown escape")
+      default: throw failure("an unknown escape", at: offset)
       }
     }
     return decoded
@@ -397,25 +400,23 @@ public struct JSONReader {
   private static func unescapeScalar(
     _ content: UnsafeRawBufferPointer, _ index: inout Int, offset: Int
   ) throws(JSONError) -> Character {
-    func failure(_ reason: String) -> JSONError { JSONError(reason: reason, offset: offset) }
     let first = try codeUnit(content, &index, offset: offset)
     if let scalar = Unicode.Scalar(UInt32(first)) { return Character(scalar) }
     guard first < 0xDC00, index + 1 < content.count, content[index] == UInt8(ascii: "\\"),
       content[index + 1] == UInt8(ascii: "u")
-    else { throw failure("a lone surrogate") }
+    else { throw failure("a lone surrogate", at: offset) }
     index += 2
     let second = try codeUnit(content, &index, offset: offset)
-    guard (0xDC00...0xDFFF).contains(second) else { throw failure("a lone surrogate") }
+    guard (0xDC00...0xDFFF).contains(second) else { throw failure("a lone surrogate", at: offset) }
     let value = 0x10000 + (UInt32(first) - 0xD800) << 10 + (UInt32(second) - 0xDC00)
-    guard let scalar = Unicode.Scalar(value) else { throw failure("a lone surrogate") }
+    guard let scalar = Unicode.Scalar(value) else { throw failure("a lone surrogate", at: offset) }
     return Character(scalar)
   }
 
   private static func codeUnit(_ content: UnsafeRawBufferPointer, _ index: inout Int, offset: Int) throws(JSONError)
     -> UInt16
   {
-    func failure(_ reason: String) -> JSONError { JSONError(reason: reason, offset: offset) }
-    guard index + 4 <= content.count else { throw failure("\\u is followed by four hexadecimal digits") }
+    guard index + 4 <= content.count else { throw failure("\\u is followed by four hexadecimal digits", at: offset) }
     var value: UInt16 = 0
     for _ in 0..<4 {
       let byte = content[index]
@@ -424,7 +425,7 @@ public struct JSONReader {
       case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
       case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
       case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
-      default: throw failure("\\u is followed by four hexadecimal digits")
+      default: throw failure("\\u is followed by four hexadecimal digits", at: offset)
       }
       value = value << 4 | UInt16(digit)
       index += 1
