@@ -69,9 +69,6 @@ public struct BinaryReader: Sendable {
   public init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
   public init(_ bytes: [UInt8]) { rest = bytes[...] }
 
-  public var isAtEnd: Bool { rest.isEmpty }
-  public var remainingBytes: Int { rest.count }
-
   public mutating func byte() throws(BinaryError) -> UInt8 {
     guard let byte = rest.popFirst() else { throw BinaryError("the bytes end too early") }
     return byte

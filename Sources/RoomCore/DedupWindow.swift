@@ -41,10 +41,10 @@ public struct DedupWindow: Sendable, Equatable {
     self.floor = floor
   }
 
-  public var count: Int { entries.count }
+  var count: Int { entries.count }
 
   /// About how many bytes of memory it takes.
-  var weightBytes: Int { entries.count * Self.entryBytes }
+  var weightBytes: Int { count * Self.entryBytes }
 
   /// An operation with names of ordinary length, its place in the table and in the order.
   public static let entryBytes = 150

@@ -1,7 +1,8 @@
 import JSONText
-import RoomCore
 import TestSupport
 import Testing
+
+@testable import RoomCore
 
 @Suite struct DedupWindowTests {
   private func cause(_ name: Int, by participant: String = "asha", fingerprint: UInt64 = 1) -> Cause {

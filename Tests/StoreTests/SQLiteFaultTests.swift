@@ -1,10 +1,11 @@
 import Foundation
 import GRDBSQLite
 import RoomCore
-import Store
 import StoreTesting
 import Synchronization
 import Testing
+
+@testable import Store
 
 /// What becomes of commits when the disk, the file or a neighbour does not do its part.
 struct SQLiteFaultTests {

@@ -60,8 +60,8 @@ public final class SQLiteStore: RoomStore {
     }
   }
 
-  /// A setting of the connection that writes, as SQLite gives it.
-  public func writerPragma(_ name: StaticString) async throws(StoreError) -> Int64 {
+  /// A setting of the connection that writes, as SQLite gives it; for tests.
+  func writerPragma(_ name: StaticString) async throws(StoreError) -> Int64 {
     try await write { try SQLiteFile.number("PRAGMA \(name)", on: $0.connection) }
   }
 
