@@ -34,7 +34,7 @@ package struct VisitRunner: Sendable {
       if let after = try? target.usage() {
         let seconds = after.cpuSeconds - before.cpuSeconds
         server = VisitReport.Server(
-          cpuSeconds: seconds, visitsPerCPUSecond: rounded(ratio(tally.deliveries, seconds)),
+          cpuSeconds: seconds, visitsPerCPUSecond: rounded(ratio(tally.visits, seconds)),
           residentBeforeKB: before.residentKB, residentAfterKB: after.residentKB)
       } else {
         errors.note("the server went away during the run")
@@ -44,17 +44,26 @@ package struct VisitRunner: Sendable {
       scenario: scenario,
       target: target,
       machine: .current(),
-      visits: tally.deliveries,
-      firstSync: LoadReport.Latency(nanoseconds: tally.ownEcho),
-      afterUpgrade: LoadReport.Latency(nanoseconds: tally.others),
-      bytesPerSync: rounded(ratio(tally.deliveredBytes, Double(tally.deliveries))),
+      visits: tally.visits,
+      firstSync: LoadReport.Latency(nanoseconds: tally.firstSync),
+      afterUpgrade: LoadReport.Latency(nanoseconds: tally.afterUpgrade),
+      bytesPerSync: rounded(ratio(tally.syncBytes, Double(tally.visits))),
       server: server,
       driver: LoadReport.Driver(
         cpuSeconds: driverSeconds,
-        cpuMicrosPerOperation: rounded(ratio(driverSeconds * 1e6, Double(tally.deliveries))),
+        cpuMicrosPerOperation: rounded(ratio(driverSeconds * 1e6, Double(tally.visits))),
         busyFraction: (driverSeconds / scenario.seconds * 1000).rounded() / 1000),
       errors: errors)
   }
+}
+
+/// The raw figures of the visits.
+private struct VisitTally {
+  var visits = 0
+  var firstSync = LoadTally.histogram()
+  var afterUpgrade = LoadTally.histogram()
+  var syncBytes = 0
+  var errors = LoadErrors()
 }
 
 /// Everything here runs on its event loop.
@@ -67,8 +76,8 @@ private final class VisitWorker {
   private let scenario: VisitScenario
   private let eventLoop: any EventLoop
   private let dialer: LoadDialer
-  private let done: EventLoopPromise<LoadTally>
-  private var tally = LoadTally()
+  private let done: EventLoopPromise<VisitTally>
+  private var tally = VisitTally()
   private var schedule: OpenLoopSchedule
   private let start: UInt64
   private var open = 0
@@ -83,7 +92,7 @@ private final class VisitWorker {
     schedule = OpenLoopSchedule(start: start, rate: scenario.visitsPerSecond)
   }
 
-  func run() -> EventLoopFuture<LoadTally> {
+  func run() -> EventLoopFuture<VisitTally> {
     beginDue()
     return done.futureResult
   }
@@ -117,10 +126,10 @@ private final class VisitWorker {
   func synced(_ visitor: Visitor, upgraded: UInt64, size: Int) {
     guard !isOver else { return }
     let now = NIODeadline.now().uptimeNanoseconds
-    tally.deliveries += 1
-    tally.deliveredBytes += size
-    tally.ownEcho.record(now - visitor.due)
-    tally.others.record(now - upgraded)
+    tally.visits += 1
+    tally.syncBytes += size
+    tally.firstSync.record(now - visitor.due)
+    tally.afterUpgrade.record(now - upgraded)
     open -= 1
   }
 

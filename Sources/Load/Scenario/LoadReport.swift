@@ -111,7 +111,7 @@ package struct LoadTally: Sendable {
   }
 
   /// Nanoseconds, to a thousandth of the value, up to ten minutes.
-  private static func histogram() -> Histogram<UInt64> {
+  static func histogram() -> Histogram<UInt64> {
     Histogram(
       lowestDiscernibleValue: 1000, highestTrackableValue: 600_000_000_000, numberOfSignificantValueDigits: .three)
   }
