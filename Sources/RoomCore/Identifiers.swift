@@ -1,7 +1,7 @@
 /// The name of a room, unique in a deployment.
 ///
 /// 1 to 128 bytes out of `A-Z a-z 0-9 _ - . : ~`, so that it fits a URL path segment as it is.
-/// Names minted by the product carry at least 128 random bits; names chosen by a client are taken as they come.
+/// Clients choose the names; they are taken as they come.
 public struct RoomID: Hashable, Sendable, Comparable, CustomStringConvertible {
   public let name: String
 
@@ -25,7 +25,7 @@ public struct RoomID: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var description: String { name }
 }
 
-/// Who acts in a room: an opaque id that the directory maps to a person.
+/// Who acts in a room: an opaque id.
 ///
 /// A client may give itself any id that is well-formed; what the journal has is taken as it is.
 public struct ParticipantID: Hashable, Sendable, Comparable, CustomStringConvertible {

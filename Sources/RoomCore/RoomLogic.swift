@@ -4,12 +4,12 @@ public import JSONText
 ///
 /// `decide` looks at a command and answers with the events that it causes, or refuses it. `evolve` applies one event.
 /// Everything that `evolve` needs is in the event: replaying a journal must give the same state on every node and in
-/// every later version, whatever the tenant's settings say by then. Settings and membership reach only `decide`.
+/// every later version, whatever the tenant's settings say by then. Settings reach only `decide`.
 public protocol RoomLogic: Sendable {
   associatedtype State: Storable
   associatedtype Command: RoomCommand
   associatedtype Event: Storable
-  /// An immutable snapshot of what the tenant says: settings, menu, membership.
+  /// What the tenant says at the moment of a decision.
   associatedtype Context: Sendable
   associatedtype Rejection: RoomRejection
 
