@@ -57,7 +57,6 @@ final class WebSocketConnection: ChannelDuplexHandler, ClientSocket {
   private var context: ChannelHandlerContext?
   private(set) var allocator = ByteBufferAllocator()
   private var phase = Phase.open
-  /// Whether the bytes that wait for the client are within their bound.
   private(set) var isWritable = true
   /// A read that waits until the client takes bytes again.
   private var isReadHeld = false
@@ -96,7 +95,6 @@ final class WebSocketConnection: ChannelDuplexHandler, ClientSocket {
 
   // MARK: - What the application does
 
-  /// Sends finished frames.
   func send(_ frames: ByteBuffer, count: Int) {
     guard phase == .open else { return }
     append(frames)
@@ -111,7 +109,6 @@ final class WebSocketConnection: ChannelDuplexHandler, ClientSocket {
     flushLater()
   }
 
-  /// Flushes what `body` sends at its end, and not with the rest of the tick.
   func withOneFlush<Result>(_ body: () -> Result) -> Result {
     guard !isFlushPending else { return body() }
     isFlushPending = true
