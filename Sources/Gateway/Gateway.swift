@@ -28,12 +28,12 @@ package struct Gateway: Sendable {
   ///   - operationPrefix: tells the operations that this gateway names from those of every other gateway and every
   ///     other life of this one.
   ///   - isReady: whether the store takes writes.
-  ///   - cluster: what this process knows of its cluster, as JSON; nil: it is alone.
+  ///   - cluster: what this process knows of its cluster, and has done in it; nil: it is alone.
   package init(
     settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup, history: String,
     numbers: SessionNumbers = SessionNumbers(), operationPrefix: String, time: any TimeSource,
     metrics: PrometheusRegistry, logger: Logger,
-    isReady: @escaping @Sendable () async -> Bool, cluster: (@Sendable () -> [UInt8])? = nil
+    isReady: @escaping @Sendable () async -> Bool, cluster: (any ClusterDesk)? = nil
   ) async throws {
     var loops: [LoopHandle] = []
     for loop in group.makeIterator() {

@@ -57,6 +57,8 @@ package struct GatewaySettings: Sendable {
   package var certificate: ServerCertificate?
   /// Checks tokens; nil: everybody is who they say they are.
   package var tokens: RoomTokens?
+  /// Lets its bearer change the cluster; nil: nobody may.
+  package var adminToken: AdminToken?
 
   package init() {}
 }

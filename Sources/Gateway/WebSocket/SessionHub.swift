@@ -63,6 +63,9 @@ final class SessionHub: Sendable {
     }
   }
 
+  /// WebSockets in rooms.
+  var sessionCount: Int { audiences.withLock { $0.values.reduce(0) { $0 + $1.sessionCount } } }
+
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
   /// Takes no new sessions from now on.

@@ -38,6 +38,9 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     var isDecisionDue = false
     var isDrained = false
     var drainWaiter: UnsafeContinuation<Void, Never>?
+    var isLeaving = false
+    /// When each member was last heard of by itself.
+    var heardAt: [NodeID: MonotonicTime] = [:]
     var addresses: [PeerAddress: NodeID] = [:]
     /// Of the store behind the nodes, and who waits to hear it.
     var history: String?
@@ -52,6 +55,8 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   private let alarm: any Clock<Duration>
   private let logger: Logger
   private let deadlines: Deadlines
+  /// This node's, unless it drains.
+  private let weight: Int
   private let state: Mutex<State>
   private let network = Mutex<(any PeerLines)?>(nil)
   private let metrics = ClusterMetrics()
@@ -74,6 +79,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     self.alarm = alarm
     self.logger = logger
     self.deadlines = deadlines
+    weight = own.weight
     let swim = Swim(own: own, incarnation: incarnation, seeds: seeds, deadlines: deadlines, seed: seed)
     let governor =
       rooms == nil ? nil : SlotGovernor(me: own.node, name: own.name, deadlines: deadlines, seed: seed &+ 1)
@@ -115,6 +121,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   package func drain(within limit: Duration) async {
     let now = clock()
     let directives = state.withLock { state -> [SwimDirective] in
+      state.isLeaving = true
       state.governor?.drain()
       return state.swim.setWeight(0, now: now)
     }
@@ -187,18 +194,104 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   /// Who is there, and what each owns.
   package var report: ClusterReport {
     let slots = book.slotCounts
+    let (warmRooms, remoteSessions) = (rooms?.registry.warmCount ?? 0, rooms?.server.sessionCount ?? 0)
     return state.withLock { state in
-      ClusterReport(
-        me: state.swim.me, isFresh: state.governor?.isFresh(now: clock()),
+      let now = clock()
+      return ClusterReport(
+        me: state.swim.me,
+        node: state.governor.map { governor in
+          ClusterReport.Node(
+            isFresh: governor.isFresh(now: now), isDraining: governor.isDraining,
+            readAgo: governor.lastReadingAt.map { now - $0 }, warmRooms: warmRooms, remoteSessions: remoteSessions)
+        },
         members: state.swim.view.members.map { entry in
           ClusterReport.Member(
             node: entry.record.node, name: entry.record.member.name,
             address: "\(entry.record.member.address)", isNode: entry.record.member.isNode,
             status: "\(entry.record.status)", weight: entry.record.member.weight,
-            slots: slots[entry.record.node] ?? 0)
+            slots: slots[entry.record.node] ?? 0, heardAgo: state.heardAt[entry.record.node].map { now - $0 },
+            wroteAgo: state.governor?.heartbeatAge(of: entry.record.node, now: now))
         },
         unowned: slots[nil] ?? 0, claimsMade: state.governor?.claimsMade ?? 0)
     }
+  }
+
+  // MARK: - Operators
+
+  /// Who owns each slot, in order, as far as this process has heard.
+  package var slots: [ClusterReport.Ownership] {
+    state.withLock { state in
+      Slot.all.map { slot in
+        ClusterReport.Ownership(
+          record: state.swim.ownership[slot], isPinned: state.governor?.isPinned(slot) ?? false)
+      }
+    }
+  }
+
+  /// Begins to hand all slots off, and claims none until `endDrain`.
+  package func beginDrain() throws(OperatorRefusal) {
+    let now = clock()
+    let directives = try state.withLock { state throws(OperatorRefusal) -> [SwimDirective] in
+      guard state.governor != nil else { throw .ownsNothing }
+      guard !state.isLeaving else { throw .isLeaving }
+      let me = state.swim.me
+      guard state.swim.view.live.contains(where: { $0.node != me && $0.member.weight > 0 }) else { throw .isAlone }
+      state.governor?.drain()
+      return state.swim.setWeight(0, now: now)
+    }
+    logger.notice("hands all slots off, as an operator wishes")
+    carryOut(directives)
+    decide(isDue: true)
+  }
+
+  /// Takes slots again.
+  package func takeSlotsAgain() throws(OperatorRefusal) {
+    let now = clock()
+    let directives = try state.withLock { state throws(OperatorRefusal) -> [SwimDirective] in
+      guard state.governor != nil else { throw .ownsNothing }
+      guard !state.isLeaving else { throw .isLeaving }
+      state.governor?.endDrain()
+      state.isDrained = false
+      return state.swim.setWeight(weight, now: now)
+    }
+    logger.notice("takes slots again, as an operator wishes")
+    carryOut(directives)
+    decide(isDue: true)
+  }
+
+  /// Has a slot's owner hand it off to the node of this name. That it will arrive there is not said.
+  package func move(_ slot: Slot, to name: String) throws(OperatorRefusal) {
+    let (owner, next) = try state.withLock { state throws(OperatorRefusal) -> (NodeID, NodeID) in
+      guard let next = state.swim.view.live.first(where: { $0.member.name == name }) else { throw .unknownNode(name) }
+      guard next.member.weight > 0 else { throw .takesNothing(name) }
+      guard let owner = state.swim.ownership.owner(of: slot) else { throw .unowned(slot) }
+      return (owner, next.node)
+    }
+    if owner == next { return }
+    if owner == me { return moveOwn(slot, to: next) }
+    guard let connection = network.withLock({ $0 })?.line(to: owner) else { throw .unreachable(owner: owner) }
+    connection.send(.move(slot, to: next))
+  }
+
+  private func received(move slot: Slot, to next: NodeID) {
+    let isOwn = state.withLock { $0.governor?.epoch(of: slot) != nil && $0.swim.me != next }
+    if isOwn { moveOwn(slot, to: next) } else { note(move: slot, to: next) }
+  }
+
+  /// The others must know of it before the slot is nobody's.
+  private func moveOwn(_ slot: Slot, to next: NodeID) {
+    logger.notice("hands a slot off, as an operator wishes", metadata: ["slot": "\(slot)", "to": "\(next)"])
+    let others = state.withLock { state in state.swim.view.live.map(\.node).filter { $0 != state.swim.me } }
+    if let network = network.withLock({ $0 }) {
+      for other in others { network.line(to: other)?.send(.move(slot, to: next)) }
+    }
+    note(move: slot, to: next)
+  }
+
+  private func note(move slot: Slot, to next: NodeID) {
+    let now = clock()
+    state.withLock { $0.governor?.move(slot, to: next, now: now) }
+    decide(isDue: true)
   }
 
   // MARK: - Gossip
@@ -242,7 +335,11 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
     // The book is told under the lock: news that came later must not be told before.
     let isAtItsAddress = state.withLock { state in
-      if record.status.isLive { state.addresses[record.member.address] = record.node }
+      if record.status.isLive {
+        state.addresses[record.member.address] = record.node
+      } else {
+        state.heardAt[record.node] = nil
+      }
       book.learn(record.node, isGone: !(state.swim.view[record.node]?.status.isLive ?? false))
       return state.addresses[record.member.address] == record.node
     }
@@ -443,10 +540,15 @@ extension ClusterAgent: PeerDelegate {
       do throws(BinaryError) {
         let message = try GossipMessage.decode(bytes[...])
         let now = clock()
-        carryOut(state.withLock { $0.swim.receive(message, now: now) })
+        let directives = state.withLock { state in
+          state.heardAt[message.sender.node] = now
+          return state.swim.receive(message, now: now)
+        }
+        carryOut(directives)
       } catch {
         connection.cut(.violation("gossip cannot be read: \(error.reason)"))
       }
+    case .move(let slot, let node): received(move: slot, to: node)
     case .request(let room, let request): rooms?.server.received(request, for: room, on: connection)
     case .read(let number, let room): rooms?.server.read(room, number: number, on: connection)
     case .output(let output): book.remote(over: connection)?.received(output)

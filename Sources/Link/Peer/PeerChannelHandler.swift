@@ -137,7 +137,7 @@ final class PeerChannelHandler: ChannelInboundHandler {
     case .output, .full, .reading, .notOwner:
       guard dial != nil else { return connection.cut(.violation("an answer from who has dialed")) }
       network.delegate.received(frame, on: connection)
-    case .gossip: network.delegate.received(frame, on: connection)
+    case .gossip, .move: network.delegate.received(frame, on: connection)
     }
   }
 

@@ -70,34 +70,6 @@ struct ClusterMember: Sendable {
       throw StartFailure(message: "cannot listen for peers on \(listening): \(error)")
     }
   }
-
-  /// How this process sees the cluster, as JSON.
-  func report() -> [UInt8] {
-    let report = agent.report
-    var writer = JSONWriter()
-    writer.beginObject()
-    writer.field("node", report.me.name)
-    writer.key("members")
-    writer.beginArray()
-    for member in report.members {
-      writer.beginObject()
-      writer.field("node", member.node.name)
-      writer.field("name", member.name)
-      writer.field("address", member.address)
-      writer.field("kind", member.isNode ? "node" : "gateway")
-      writer.field("status", member.status)
-      writer.field("weight", member.weight)
-      writer.field("slots", member.slots)
-      writer.endObject()
-    }
-    writer.endArray()
-    writer.field("unownedSlots", report.unowned)
-    writer.field("claims", report.claimsMade)
-    writer.field("rooms", agent.link.routeCount)
-    if let isFresh = report.isFresh { writer.field("fresh", isFresh) }
-    writer.endObject()
-    return writer.bytes
-  }
 }
 
 struct ClusterService: Service {

@@ -83,7 +83,7 @@ struct Node {
     let gateway = try await Gateway(
       settings: gatewaySettings, link: link, group: group, history: store.identity.history, numbers: numbers,
       operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
-      isReady: { await readiness.isReady() }, cluster: member?.report)
+      isReady: { await readiness.isReady() }, cluster: member)
     let rooms = RoomsService(registry: registry, gateway: gateway, agent: member?.agent, logger: logger)
     try await run(gateway, member, [rooms, StatisticsService(store: store)], on: group)
     // Outcomes are posted to the loops until the store is closed.
@@ -106,7 +106,7 @@ struct Node {
     let gateway = try await Gateway(
       settings: gatewaySettings, link: member.agent.link, group: group, history: history, operationPrefix: randomName(),
       time: WallClock(), metrics: metrics, logger: logger, isReady: { member.agent.knowsOwners },
-      cluster: member.report)
+      cluster: member)
     try await run(gateway, nil, [DrainService(gateway: gateway)], on: group)
     await member.agent.leave()
     taking.cancel()
@@ -177,7 +177,7 @@ struct Node {
   }
 }
 
-/// Why the node could not start.
+/// Why the program could not do what it was started for.
 struct StartFailure: Error, CustomStringConvertible {
   let message: String
   var description: String { message }

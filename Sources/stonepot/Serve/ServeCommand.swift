@@ -90,6 +90,15 @@ struct ServeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("This node's share of the rooms beside the others' (default: 100).", valueName: "n"))
   var weight: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "What operators prove to know who drain this node or move slots, at least 16 bytes. Better in a file or the "
+        + "environment (default: nobody may).", valueName: "token"))
+  var adminToken: String?
+
+  @Option(help: ArgumentHelp("A file with the admin token.", valueName: "path"))
+  var adminTokenFile: String?
+
   @Flag(help: "Listen beyond loopback although everybody may come.")
   var openBeyondLoopback = false
 

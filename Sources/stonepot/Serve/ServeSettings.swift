@@ -73,6 +73,7 @@ struct ServeSettings {
       guard let secret else { throw ValidationError("--auth token needs a secret: set STONEPOT_TOKEN_SECRET") }
       gateway.tokens = try await RoomTokens(secret: secret)
     }
+    gateway.adminToken = try Self.adminToken(&sources, options)
     let insists = try sources.flag("open.beyond.loopback", options.openBeyondLoopback)
     if isOpen, !Self.isLoopback(gateway.host), !insists {
       throw ValidationError(
@@ -242,6 +243,20 @@ struct ServeSettings {
     }
 
     private static func name(of key: ConfigKey) -> String { key.components.joined(separator: "-") }
+  }
+
+  private static func adminToken(_ sources: inout Sources, _ options: ServeOptions) throws -> AdminToken? {
+    let token = sources.secret("admin.token", options.adminToken)
+    let file = sources.path("admin.token.file", options.adminTokenFile)
+    guard token == nil || file == nil else {
+      throw ValidationError("--admin-token and --admin-token-file are two ways to say the same: give one")
+    }
+    guard let text = try token ?? file.map(AdminTokenFile.read) else { return nil }
+    do {
+      return try AdminToken(text)
+    } catch {
+      throw ValidationError("\(error)")
+    }
   }
 
   private static func peers(_ sources: inout Sources, _ options: ServeOptions) throws -> Peers? {
