@@ -13,6 +13,6 @@ struct Stonepot: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      ServeCommand.self, GatewayCommand.self, AdminCommand.self, RoomsCommand.self, LoadCommand.self,
+      ServeCommand.self, NodeCommand.self, GatewayCommand.self, AdminCommand.self, RoomsCommand.self, LoadCommand.self,
     ])
 }

@@ -85,6 +85,29 @@ struct ClusterTests {
     }
   }
 
+  @Test("a node without clients serves its rooms to gateways, probes and operators, and to nobody else")
+  func node() async throws {
+    try await withPrograms { directory async throws in
+      let alone = try await ChildProcess.run(["node", "--listen", "127.0.0.1:0"], directory: directory.path)
+      #expect(alone.exit == .code(64))
+      #expect(alone.errors.contains("--peer-listen"), "\(alone.errors)")
+      let cluster = try await ProcessCluster(in: directory, on: .sqlite, count: 1, command: "node")
+      let port = cluster.nodes[0].port
+      let asha = try await RoomClient.joined(cluster.gateway.port, as: "asha")
+      asha.add("Dal", as: "asha")
+      _ = try await asha.next("item_added")
+      #expect(try await refusal(port, RoomClient.path + "room")?.status == 404)
+      for (path, status) in [
+        (RoomClient.path + "room", 404), ("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/v1/cluster", 200),
+        ("/v1/cluster/slots", 200),
+      ] {
+        #expect(try await RawConnection.open(port).get(path).status == status, "\(path)")
+        #expect(try await RawConnection.open(cluster.gateway.port).get(path).status == 200, "\(path)")
+      }
+      try await cluster.stop()
+    }
+  }
+
   enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case sqlite, postgres
 

@@ -24,8 +24,10 @@ struct Routes: Sendable {
       Self.text(metrics.render(), contentType: "text/plain; version=0.0.4; charset=utf-8")
     }
     if let cluster { ClusterRoutes(desk: cluster, hub: hub).add(to: router) }
-    for path in ["parties/**", "party/**"] as [RouterPath] {
-      router.get(path) { request, _ in try await readRoom(request) }
+    if hub.settings.takesClients {
+      for path in ["parties/**", "party/**"] as [RouterPath] {
+        router.get(path) { request, _ in try await readRoom(request) }
+      }
     }
     return ProblemResponder(wrapped: router.buildResponder())
   }

@@ -194,7 +194,8 @@ struct UpgradeAdmission: Sendable {
 
   /// Where the request's path leads, if to a WebSocket.
   func route(for head: HTTPRequestHead) -> RoomRoute? {
-    RoomRoute(path: head.path, servesEcho: hub.settings.servesEcho)
+    guard hub.settings.takesClients else { return nil }
+    return RoomRoute(path: head.path, servesEcho: hub.settings.servesEcho)
   }
 
   enum Answer {

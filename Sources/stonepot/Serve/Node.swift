@@ -13,13 +13,13 @@ import Store
 import UnixSignals
 import Wire
 
-/// One process that owns rooms and serves clients.
+/// One process that owns rooms, or serves clients, or both.
 struct Node {
   let settings: ServeSettings
   let logger = Logger(label: "stonepot")
 
-  init(options: ServeOptions) async throws {
-    let settings = try await ServeSettings(options: options)
+  init(options: ServeOptions, takesClients: Bool = true) async throws {
+    let settings = try await ServeSettings(options: options, takesClients: takesClients)
     LoggingSystem.bootstrap { label in
       var handler = StreamLogHandler.standardError(label: label)
       handler.logLevel = settings.logLevel
@@ -191,8 +191,13 @@ private struct GatewayService: Service {
   func run() async throws {
     try await gateway.run { port in
       let host = settings.gateway.host.contains(":") ? "[\(settings.gateway.host)]" : settings.gateway.host
-      let scheme = settings.tls == nil ? "ws" : "wss"
-      logger.notice("listening: \(scheme)://\(host):\(port)/parties/collaborative_order/{room}")
+      if settings.gateway.takesClients {
+        let scheme = settings.tls == nil ? "ws" : "wss"
+        logger.notice("listening: \(scheme)://\(host):\(port)/parties/collaborative_order/{room}")
+      } else {
+        let scheme = settings.tls == nil ? "http" : "https"
+        logger.notice("listening, but not for clients: \(scheme)://\(host):\(port)/v1/cluster")
+      }
     }
   }
 }

@@ -9,7 +9,7 @@ import RoomCore
 import Rooms
 import SystemPackage
 
-/// What `serve` runs with: options, then environment, then file, then defaults; checked.
+/// What `serve`, `node` and `gateway` run with: options, then environment, then file, then defaults; checked.
 struct ServeSettings {
   var gateway = GatewaySettings()
   var rooms = RoomSettings()
@@ -54,7 +54,8 @@ struct ServeSettings {
   /// Each setting as it stands, for the log; secrets masked.
   private(set) var summary: [(name: String, value: String)] = []
 
-  init(options: ServeOptions) async throws {
+  /// - Parameter takesClients: false for a node that serves its cluster alone.
+  init(options: ServeOptions, takesClients: Bool) async throws {
     var sources = try await Sources(file: options.config)
     (gateway.host, gateway.port) = try Self.address(
       sources.string("listen", options.listen, default: "127.0.0.1:1999"))
@@ -64,12 +65,14 @@ struct ServeSettings {
     cluster = sources.string("cluster", options.cluster, default: "stonepot")
 
     peers = try Self.peers(&sources, options)
+    gateway.takesClients = takesClients
+    if !takesClients, peers == nil { throw ValidationError("a node needs --peer-listen: it serves its cluster alone") }
 
     let auth = sources.string("auth", options.auth, default: "open")
     guard ["open", "token"].contains(auth) else { throw ValidationError("--auth must be open or token") }
-    isOpen = auth == "open"
+    isOpen = auth == "open" && takesClients
     let secret = sources.secret("token.secret", options.tokenSecret)
-    if !isOpen {
+    if !isOpen, takesClients {
       guard let secret else { throw ValidationError("--auth token needs a secret: set STONEPOT_TOKEN_SECRET") }
       gateway.tokens = try await RoomTokens(secret: secret)
     }

@@ -18,15 +18,20 @@ final class ProcessCluster: Sendable {
   private let kind: ClusterTests.StoreKind
   private let store: String
   private let directory: TemporaryDirectory
+  private let command: String
   private let arguments: [String]
 
   private static let secret = "a secret of the tests"
 
-  /// - Parameter arguments: what all processes get beside the usual.
+  /// - Parameters:
+  ///   - command: of the nodes.
+  ///   - arguments: what all processes get beside the usual.
   init(
-    in directory: TemporaryDirectory, on kind: ClusterTests.StoreKind, count: Int = 3, arguments: [String] = []
+    in directory: TemporaryDirectory, on kind: ClusterTests.StoreKind, count: Int = 3, command: String = "serve",
+    arguments: [String] = []
   ) async throws {
     self.directory = directory
+    self.command = command
     self.arguments = arguments
     self.kind = kind
     store =
@@ -37,7 +42,7 @@ final class ProcessCluster: Sendable {
     peerPorts = try await FreePorts.find(count + 2)
     var nodes: [ServingProcess] = []
     for index in 0..<count {
-      nodes.append(try await Self.start(index, peerPorts, store, arguments))
+      nodes.append(try await Self.start(command, index, peerPorts, store, arguments))
     }
     state = Mutex(nodes)
     gateway = try await ServingProcess(
@@ -55,14 +60,14 @@ final class ProcessCluster: Sendable {
   var nodes: [ServingProcess] { state.withLock { $0 } }
 
   private static func start(
-    _ index: Int, _ ports: [Int], _ store: String, _ arguments: [String]
+    _ command: String, _ index: Int, _ ports: [Int], _ store: String, _ arguments: [String]
   ) async throws -> ServingProcess {
     let seeds = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
     return try await ServingProcess(
       try ChildProcess(
         ChildProcess.stonepot,
         [
-          "serve", "--listen", "127.0.0.1:0", "--store", store, "--peer-listen", "127.0.0.1:\(ports[index])", "--join",
+          command, "--listen", "127.0.0.1:0", "--store", store, "--peer-listen", "127.0.0.1:\(ports[index])", "--join",
           seeds, "--name", "node-\(index)", "--peer-secret", secret,
         ] + arguments))
   }
@@ -112,7 +117,7 @@ final class ProcessCluster: Sendable {
       node.child.kill(SIGTERM)
       #expect(await node.child.exit == .code(0))
       guard fate == .replaced else { return }
-      let again = try await Self.start(index, peerPorts, store, arguments)
+      let again = try await Self.start(command, index, peerPorts, store, arguments)
       state.withLock { $0[index] = again }
     }
   }
