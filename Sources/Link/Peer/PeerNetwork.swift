@@ -59,6 +59,26 @@ package final class PeerNetwork: Sendable {
     self.delegate = delegate
     self.logger = logger
     state = Mutex(State(identity: identity, random: Chance(generator: random)))
+    noteExpiry()
+  }
+
+  /// Proves itself in new connections with what is in the certificate's files, if that is new and can be used. Those that
+  /// there are stay. Blocks.
+  package func reloadCertificate() {
+    switch credentials.reload() {
+    case .unchanged: break
+    case .replaced:
+      metrics.reloads.increment()
+      logger.notice("a new certificate is in use for peers")
+      noteExpiry()
+    case .refused(let reason):
+      metrics.failedReloads.increment()
+      logger.warning("the certificate for peers stays as it is: \(reason)")
+    }
+  }
+
+  private func noteExpiry() {
+    if let tls = credentials.now.tls { metrics.certificateExpires(at: tls.expirySeconds) }
   }
 
   /// What is said of this process; its address is known once it listens.

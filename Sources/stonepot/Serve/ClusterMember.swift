@@ -31,12 +31,13 @@ struct ClusterMember: Sendable {
   /// - Parameters:
   ///   - rooms: nil for a gateway.
   ///   - history: of the store; gateways learn it from the nodes.
+  ///   - certificate: nil for plain connections.
   init(
     _ peers: ServeSettings.Peers, cluster: String,
     rooms: (
       registry: RoomRegistry<OrderVoice>, store: any RoomStore, numbers: SessionNumbers, witness: StoreWitness?
     )?,
-    history: String?, lane: EventLoopLane, group: any EventLoopGroup, logger: Logger
+    history: String?, certificate: PeerCertificate?, lane: EventLoopLane, group: any EventLoopGroup, logger: Logger
   ) {
     let clock: @Sendable () -> MonotonicTime = { SteadyClock.now }
     let me = NodeID(peers.name, life: randomName())
@@ -58,7 +59,9 @@ struct ClusterMember: Sendable {
       address: peers.address.description,
       features: history.map { [ClusterAgent<OrderVoice>.historyFeature + $0] } ?? [])
     network = PeerNetwork(
-      identity, credentials: PeerCredentials(secrets: peers.secret.map { [Array($0.utf8)] } ?? []), group: group,
+      identity,
+      credentials: PeerCredentials(
+        secrets: peers.secret.map { [Array($0.utf8)] } ?? [], certificate: certificate), group: group,
       random: SystemRandomNumberGenerator(), delegate: agent, logger: logger)
     listening = peers.listen
   }

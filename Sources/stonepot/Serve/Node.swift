@@ -29,10 +29,10 @@ struct Node {
   }
 
   func run() async throws {
-    let (metrics, gatewaySettings) = try begin()
+    let beginning = try await begin()
     let store = try await openStore()
     do {
-      try await serve(from: store, gatewaySettings, metrics)
+      try await serve(from: store, beginning)
     } catch {
       await store.close()
       guard let error = error as? StoreError else { throw error }
@@ -42,23 +42,34 @@ struct Node {
   }
 
   /// What every process begins with.
-  private func begin() throws -> (PrometheusRegistry, GatewaySettings) {
+  private struct Beginning {
+    let metrics: PrometheusRegistry
+    let gateway: GatewaySettings
+    let peerCertificate: PeerCertificate?
+    /// SIGHUP, which would end the process, if there are certificates to look at. Trapped before anybody can know that
+    /// the process is there.
+    let hangups: UnixSignalsSequence?
+  }
+
+  private func begin() async throws -> Beginning {
     let metrics = PrometheusRegistry()
     MetricsSystem.bootstrap(metrics)
     logSettings()
     for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
     var gatewaySettings = settings.gateway
     gatewaySettings.certificate = try loadCertificate()
-    return (metrics, gatewaySettings)
+    let peerCertificate = try loadPeerCertificate()
+    let hasCertificates = gatewaySettings.certificate != nil || peerCertificate != nil
+    return Beginning(
+      metrics: metrics, gateway: gatewaySettings, peerCertificate: peerCertificate,
+      hangups: hasCertificates ? await UnixSignalsSequence(trapping: .sighup) : nil)
   }
 
   private func makeLoops() -> MultiThreadedEventLoopGroup {
     MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
   }
 
-  private func serve(
-    from store: any RoomStore, _ gatewaySettings: GatewaySettings, _ metrics: PrometheusRegistry
-  ) async throws {
+  private func serve(from store: any RoomStore, _ beginning: Beginning) async throws {
     let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
@@ -74,18 +85,20 @@ struct Node {
     if let peers = settings.peers {
       member = ClusterMember(
         peers, cluster: settings.cluster, rooms: (registry, store, numbers, witness as? StoreWitness),
-        history: store.identity.history, lane: lanes[0], group: group, logger: logger)
+        history: store.identity.history, certificate: beginning.peerCertificate, lane: lanes[0], group: group,
+        logger: logger)
     } else {
       ownership.gain(try await claimAllSlots(in: store))
     }
     let readiness = Readiness(of: store, logger: logger)
     let link: any RoomLink<OrderCommand> = member?.agent.link ?? OrderLink(rooms: LocalLink(to: registry))
     let gateway = try await Gateway(
-      settings: gatewaySettings, link: link, group: group, history: store.identity.history, numbers: numbers,
-      operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
+      settings: beginning.gateway, link: link, group: group, history: store.identity.history, numbers: numbers,
+      operationPrefix: randomName(), time: time, metrics: beginning.metrics, logger: logger,
       isReady: { await readiness.isReady() }, cluster: member)
     let rooms = RoomsService(registry: registry, gateway: gateway, agent: member?.agent, logger: logger)
-    try await run(gateway, member, [rooms, StatisticsService(store: store)], on: group)
+    let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
+    try await run(gateway, member, cluster + [rooms, StatisticsService(store: store)], beginning.hangups)
     // Outcomes are posted to the loops until the store is closed.
     await store.close()
     try await group.shutdownGracefully()
@@ -94,20 +107,21 @@ struct Node {
   /// Serves clients alone, with rooms that live in other processes.
   func runGateway() async throws {
     guard let peers = settings.peers else { throw StartFailure(message: "a gateway needs --peer-listen and --join") }
-    let (metrics, gatewaySettings) = try begin()
+    let beginning = try await begin()
     let group = makeLoops()
     let lane = EventLoopLane(group.next())
     let member = ClusterMember(
-      peers, cluster: settings.cluster, rooms: nil, history: nil, lane: lane, group: group, logger: logger)
+      peers, cluster: settings.cluster, rooms: nil, history: nil, certificate: beginning.peerCertificate, lane: lane,
+      group: group, logger: logger)
     try await member.listen()
     let taking = Task { await member.agent.run(on: member.network) }
     logger.notice("looking for a node")
     let history = await member.agent.history()
     let gateway = try await Gateway(
-      settings: gatewaySettings, link: member.agent.link, group: group, history: history, operationPrefix: randomName(),
-      time: WallClock(), metrics: metrics, logger: logger, isReady: { member.agent.knowsOwners },
+      settings: beginning.gateway, link: member.agent.link, group: group, history: history,
+      operationPrefix: randomName(), time: WallClock(), metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
       cluster: member)
-    try await run(gateway, nil, [DrainService(gateway: gateway)], on: group)
+    try await run(gateway, member, [DrainService(gateway: gateway)], beginning.hangups)
     await member.agent.leave()
     taking.cancel()
     await member.network.close(reason: "the gateway stops")
@@ -116,15 +130,13 @@ struct Node {
   }
 
   private func run(
-    _ gateway: Gateway, _ member: ClusterMember?, _ services: [any Service], on group: MultiThreadedEventLoopGroup
+    _ gateway: Gateway, _ member: ClusterMember?, _ services: [any Service], _ hangups: UnixSignalsSequence?
   ) async throws {
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
     var running: [any Service] = [GatewayService(gateway: gateway, logger: logger, settings: settings)]
-    if let member { running.append(ClusterService(member: member)) }
     running += services
-    if settings.tls != nil {
-      // Trapped before anybody can know that the server is there: SIGHUP would end it.
-      running.append(CertificateService(gateway: gateway, hangups: await UnixSignalsSequence(trapping: .sighup)))
+    if let hangups {
+      running.append(CertificateService(gateway: gateway, network: member?.network, hangups: hangups))
     }
     var configuration = ServiceGroupConfiguration(
       services: running.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
@@ -149,6 +161,16 @@ struct Node {
     guard let tls = settings.tls else { return nil }
     do throws(ServerCertificate.Unusable) {
       return try ServerCertificate(certificatePath: tls.certificate, keyPath: tls.key)
+    } catch {
+      throw StartFailure(message: error.description)
+    }
+  }
+
+  private func loadPeerCertificate() throws -> PeerCertificate? {
+    guard let tls = settings.peers?.tls else { return nil }
+    do throws(PeerCredentials.TLS.Unusable) {
+      return try PeerCertificate(
+        certificatePath: tls.certificate, keyPath: tls.key, authorityPath: tls.authority)
     } catch {
       throw StartFailure(message: error.description)
     }

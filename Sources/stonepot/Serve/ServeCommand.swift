@@ -13,7 +13,7 @@ struct ServeCommand: AsyncParsableCommand {
       Example: STONEPOT_TOKEN_SECRET=… stonepot serve --auth token --listen 0.0.0.0:1999
 
       With --tls-certificate and --tls-key the port takes TLS only: WebSockets and HTTP/1.1, and HTTP/2. New files are \
-      taken within 10 s, or at once on SIGHUP.
+      taken within 10 s, or at once on SIGHUP; the same goes for --peer-certificate and its companions.
 
       Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
       """)
@@ -86,6 +86,21 @@ struct ServeOptions: ParsableArguments {
       "What the processes of the cluster prove to know, at least 16 bytes. Better in the environment.",
       valueName: "secret"))
   var peerSecret: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Speak TLS with the cluster's other processes: a PEM file with this process's certificate (default: plain).",
+      valueName: "path"))
+  var peerCertificate: String?
+
+  @Option(help: ArgumentHelp("The PEM file with that certificate's key, not encrypted.", valueName: "path"))
+  var peerKey: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The PEM file with the authority that signs the certificates of all processes, and nothing else.",
+      valueName: "path"))
+  var peerAuthority: String?
 
   @Option(help: ArgumentHelp("This node's share of the rooms beside the others' (default: 100).", valueName: "n"))
   var weight: Int?

@@ -36,7 +36,15 @@ struct ServeSettings {
     let seeds: [PeerAddress]
     let name: String
     let secret: String?
+    let tls: PeerTLSPaths?
     let weight: Int
+  }
+
+  /// Where the certificate is that peers see, its key, and the authority that has signed theirs.
+  struct PeerTLSPaths {
+    let certificate: String
+    let key: String
+    let authority: String
   }
 
   /// What strangers are held to, for the metrics; what is off is not among them.
@@ -268,6 +276,7 @@ struct ServeSettings {
     let seeds = sources.list("join", options.join)
     let name = sources.path("name", options.name)
     let secret = sources.secret("peer.secret", options.peerSecret)
+    let tls = try Self.peerTLS(&sources, options)
     let weight = try sources.int("weight", options.weight, default: 100, in: 1...65_535)
     guard let listen else {
       guard seeds.isEmpty else { throw ValidationError("--join needs --peer-listen: the others must reach this one") }
@@ -281,9 +290,10 @@ struct ServeSettings {
     }
     if let secret, secret.utf8.count < 16 { throw ValidationError("--peer-secret must have at least 16 bytes") }
     let listening = try peer(listen, "--peer-listen")
-    guard secret != nil || listening.isLoopback else {
+    guard secret != nil || tls != nil || listening.isLoopback else {
       throw ValidationError(
-        "refusing to listen for peers on \(listen) without a secret: anybody could join. Set STONEPOT_PEER_SECRET")
+        "refusing to listen for peers on \(listen) without a secret or certificates: anybody could join. "
+          + "Set STONEPOT_PEER_SECRET, or --peer-certificate, --peer-key and --peer-authority")
     }
     let reached = try address.map { try peer($0, "--peer-address") } ?? listening
     let ownName = name ?? reached.description
@@ -292,7 +302,19 @@ struct ServeSettings {
     }
     return Peers(
       listen: listening, address: reached, seeds: try seeds.map { try peer($0, "--join") }, name: ownName,
-      secret: secret, weight: weight)
+      secret: secret, tls: tls, weight: weight)
+  }
+
+  private static func peerTLS(_ sources: inout Sources, _ options: ServeOptions) throws -> PeerTLSPaths? {
+    let certificate = sources.path("peer.certificate", options.peerCertificate)
+    let key = sources.path("peer.key", options.peerKey)
+    let authority = sources.path("peer.authority", options.peerAuthority)
+    switch (certificate, key, authority) {
+    case (nil, nil, nil): return nil
+    case (let certificate?, let key?, let authority?):
+      return PeerTLSPaths(certificate: certificate, key: key, authority: authority)
+    default: throw ValidationError("--peer-certificate, --peer-key and --peer-authority need one another")
+    }
   }
 
   private static func address(_ text: String) throws -> (String, Int) {
