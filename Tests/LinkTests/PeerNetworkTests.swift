@@ -273,6 +273,23 @@ extension RawPeer {
       .dialer, own: Self.hello(node: node, nonce: nonce), secrets: [Array(secret.utf8)])
     var read = 0
     var directives = handshake.start()
+
+  @Test("a process that has something else to say of itself has those dial again who have dialed it")
+  func newFeatures() async throws {
+    let (a, b) = (TestPeer.make("a"), TestPeer.make("b"))
+    let address = try await b.listen()
+    try a.network.connect(to: address)
+    try b.network.connect(to: try await a.listen())
+    try await eventually("two connections each") { a.connections.count == 2 && b.connections.count == 2 }
+    let (first, back) = (a.network.connection(to: address), b.network.connection(to: NodeID("a-1")))
+    b.network.replaceFeatures(["y"], reason: "a test")
+    try await a.wait(for: "a goodbye") { $0.contains(.disconnected(NodeID("b-1"), .goodbye("a test"))) }
+    try await eventually("another connection") { a.network.connection(to: address).map { $0 !== first } ?? false }
+    #expect(a.network.connection(to: address)?.peer.features == ["y"])
+    #expect(b.network.connection(to: NodeID("a-1")) === back, "nobody has to be told what is said by who has dialed")
+    await a.close()
+    await b.close()
+  }
     while true {
       for directive in directives {
         switch directive {

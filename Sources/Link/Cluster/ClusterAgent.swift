@@ -42,9 +42,9 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     /// When each member was last heard of by itself.
     var heardAt: [NodeID: MonotonicTime] = [:]
     var addresses: [PeerAddress: NodeID] = [:]
-    /// Of the store behind the nodes, and who waits to hear it.
-    var history: String?
-    var historyWaiters: [UnsafeContinuation<String, Never>] = []
+    /// Whether there was a connection to a node, and who waits for the first one.
+    var hasMetNode = false
+    var meetingWaiters: [UnsafeContinuation<Void, Never>] = []
   }
 
   package let book: OwnerBook<Command>
@@ -161,29 +161,29 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
   }
 
-  /// What a node's features say before the history of its store.
-  package static var historyFeature: String { "history=" }
-
-  /// The history of the store behind the nodes; waits until one has said it.
-  package func history() async -> String {
+  /// Waits until a node has been connected.
+  package func meetNode() async {
     await withUnsafeContinuation { continuation in
-      let known = state.withLock { state in
-        if state.history == nil { state.historyWaiters.append(continuation) }
-        return state.history
+      let hasMet = state.withLock { state in
+        if !state.hasMetNode { state.meetingWaiters.append(continuation) }
+        return state.hasMetNode
       }
-      if let known { continuation.resume(returning: known) }
+      if hasMet { continuation.resume() }
     }
   }
 
-  private func learnHistory(from features: [String]) {
-    guard let feature = features.first(where: { $0.hasPrefix(Self.historyFeature) }) else { return }
-    let history = String(feature.dropFirst(Self.historyFeature.count))
+  private func hasMetNode() {
     let waiters = state.withLock { state in
-      state.history = history
-      defer { state.historyWaiters = [] }
-      return state.historyWaiters
+      state.hasMetNode = true
+      defer { state.meetingWaiters = [] }
+      return state.meetingWaiters
     }
-    for waiter in waiters { waiter.resume(returning: history) }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  /// The registry has begun anew, since the store has a new history: sessions of this process open again in its rooms.
+  package func roomsBeganAnew() {
+    if let local = book.local { link.lost(local) }
   }
 
   /// Whether any owner is known.
@@ -507,8 +507,8 @@ extension ClusterAgent: PeerDelegate {
     case .incoming: rooms?.server.connected(connection)
     case .outgoing:
       guard connection.peer.kind == .node else { return }
-      learnHistory(from: connection.peer.features)
       if let replaced = book.add(RemoteNode(connection)) { lost(replaced) }
+      hasMetNode()
       link.ownersChanged()
     }
   }

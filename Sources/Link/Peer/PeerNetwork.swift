@@ -116,6 +116,15 @@ package final class PeerNetwork: Sendable {
     return bound
   }
 
+  /// What peers were told of this process has changed: those that have dialed are to dial again, and hear it.
+  package func replaceFeatures(_ features: [String], reason: String) {
+    let outdated = state.withLock { state in
+      state.identity.features = features
+      return state.connections.values.filter { $0.direction == .incoming }
+    }
+    for connection in outdated { connection.close(reason: reason) }
+  }
+
   /// Says goodbye to all peers, and returns when no connection is left.
   package func close(reason: String) async {
     let (listener, unfinished, connections) = state.withLock { state in
@@ -195,10 +204,13 @@ package final class PeerNetwork: Sendable {
     dial.map { .outgoing(to: $0.address) } ?? .incoming
   }
 
+  /// - Parameter features: what the peer was told.
   /// - Returns: false if the connection is not wanted.
-  func established(_ connection: PeerConnection, on channel: any Channel, dial: DialNumber?) -> Bool {
+  func established(
+    _ connection: PeerConnection, on channel: any Channel, dial: DialNumber?, said features: [String]
+  ) -> Bool {
     let (isWanted, replaced, count) = state.withLock { state -> (Bool, PeerConnection?, Int) in
-      guard !state.isClosed else { return (false, nil, 0) }
+      guard !state.isClosed, features == state.identity.features else { return (false, nil, 0) }
       if let dial {
         guard state.connect(dial, connection) else { return (false, nil, 0) }
       }

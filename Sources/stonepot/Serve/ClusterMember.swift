@@ -30,7 +30,7 @@ struct ClusterMember: Sendable {
 
   /// - Parameters:
   ///   - rooms: nil for a gateway.
-  ///   - history: of the store; gateways learn it from the nodes.
+  ///   - history: of the store; nil for a gateway.
   ///   - certificate: nil for plain connections.
   init(
     _ peers: ServeSettings.Peers, cluster: String,
@@ -57,7 +57,7 @@ struct ClusterMember: Sendable {
     let identity = PeerIdentity(
       cluster: cluster, node: me, name: peers.name, kind: rooms == nil ? .gateway : .node,
       address: peers.address.description,
-      features: history.map { [ClusterAgent<OrderVoice>.historyFeature + $0] } ?? [])
+      features: history.map { [StoreHistory.feature($0)] } ?? [])
     network = PeerNetwork(
       identity,
       credentials: PeerCredentials(
@@ -72,6 +72,15 @@ struct ClusterMember: Sendable {
     } catch {
       throw StartFailure(message: "cannot listen for peers on \(listening): \(error)")
     }
+  }
+}
+
+extension ClusterMember {
+  /// The store has a new history, and the registry has begun anew with it: sessions that others have open here end, and
+  /// open again where they are told the new one.
+  func historyChanged(to history: String) {
+    network.replaceFeatures([StoreHistory.feature(history)], reason: "the store has a new history")
+    agent.roomsBeganAnew()
   }
 }
 

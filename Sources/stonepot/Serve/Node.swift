@@ -30,9 +30,10 @@ struct Node {
 
   func run() async throws {
     let beginning = try await begin()
-    let store = try await openStore()
+    let histories = StoreHistories()
+    let store = try await openStore(telling: histories)
     do {
-      try await serve(from: store, beginning)
+      try await serve(from: store, histories, beginning)
     } catch {
       await store.close()
       guard let error = error as? StoreError else { throw error }
@@ -69,7 +70,7 @@ struct Node {
     MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
   }
 
-  private func serve(from store: any RoomStore, _ beginning: Beginning) async throws {
+  private func serve(from store: any RoomStore, _ histories: StoreHistories, _ beginning: Beginning) async throws {
     let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
@@ -90,11 +91,21 @@ struct Node {
     } else {
       ownership.gain(try await claimAllSlots(in: store))
     }
+    histories.listen { [member, logger] history in
+      logger.critical(
+        """
+        the store has lost commits that clients were told of, and has a new history: all rooms are loaded anew, and \
+        their clients come back for what is left
+        """, metadata: ["history": "\(history)"])
+      // In this order: whoever hears of the new history finds no room of the old one.
+      registry.beginAnew(with: OrderVoice(history: history))
+      if let member { member.historyChanged(to: history) } else { Task { await claimAnew(registry, store) } }
+    }
     let readiness = Readiness(of: store, logger: logger)
     let link: any RoomLink<OrderCommand> = member?.agent.link ?? OrderLink(rooms: LocalLink(to: registry))
     let gateway = try await Gateway(
-      settings: beginning.gateway, link: link, group: group, history: store.identity.history, numbers: numbers,
-      operationPrefix: randomName(), time: time, metrics: beginning.metrics, logger: logger,
+      settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
+      time: time, metrics: beginning.metrics, logger: logger,
       isReady: { await readiness.isReady() }, cluster: member)
     let rooms = RoomsService(registry: registry, gateway: gateway, agent: member?.agent, logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
@@ -116,10 +127,10 @@ struct Node {
     try await member.listen()
     let taking = Task { await member.agent.run(on: member.network) }
     logger.notice("looking for a node")
-    let history = await member.agent.history()
+    await member.agent.meetNode()
     let gateway = try await Gateway(
-      settings: beginning.gateway, link: member.agent.link, group: group, history: history,
-      operationPrefix: randomName(), time: WallClock(), metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
+      settings: beginning.gateway, link: member.agent.link, group: group, operationPrefix: randomName(),
+      time: WallClock(), metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
       cluster: member)
     try await run(gateway, member, [DrainService(gateway: gateway)], beginning.hangups)
     await member.agent.leave()
@@ -176,15 +187,10 @@ struct Node {
     }
   }
 
-  private func openStore() async throws -> any RoomStore {
+  private func openStore(telling histories: StoreHistories) async throws -> any RoomStore {
     do {
       return try await settings.store.open(cluster: settings.cluster, isShared: settings.peers != nil) {
-        [logger] identity in
-        logger.critical(
-          """
-          the store has lost commits that clients were told of, and has a new history: restart this node, \
-          so that all rooms are loaded anew
-          """, metadata: ["history": "\(identity.history)"])
+        histories.tell($0.history)
       }
     } catch let error as StoreError {
       throw StartFailure(message: "the store \(settings.store) cannot be opened: \(error.message)")
@@ -196,6 +202,22 @@ struct Node {
   private func claimAllSlots(in store: any RoomStore) async throws(StoreError) -> [Slot: Epoch] {
     let claims = try await store.slots().map { SlotClaim(slot: $0.slot, expected: $0.epoch) }
     return try await store.claim(claims, for: NodeID(randomName()))
+  }
+}
+
+extension Node {
+  /// What the store has lost may be the claims of this process, which is alone with it.
+  private func claimAnew(_ registry: RoomRegistry<OrderVoice>, _ store: any RoomStore) async {
+    while true {
+      do throws(StoreError) {
+        return registry.gain(try await claimAllSlots(in: store))
+      } catch {
+        logger.warning("the slots cannot be claimed anew", metadata: ["reason": "\(error.message)"])
+        if error == .closed { return }
+      }
+      // Never cancelled: it ends with the store.
+      try? await Task.sleep(for: .seconds(1))
+    }
   }
 }
 

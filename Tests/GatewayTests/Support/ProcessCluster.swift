@@ -16,7 +16,8 @@ final class ProcessCluster: Sendable {
   let gateway: ServingProcess
   private let peerPorts: [Int]
   private let kind: ClusterTests.StoreKind
-  private let store: String
+  /// As `--store` has it.
+  let store: String
   private let directory: TemporaryDirectory
   private let command: String
   private let arguments: [String]
@@ -90,12 +91,16 @@ final class ProcessCluster: Sendable {
 
   /// The name of a room that placement gives to a node, if all are there.
   func room(of index: Int, _ number: Int) -> String {
+    let names = (0...).lazy.map { "room-\($0)" }.filter { self.owner(of: $0) == index }
+    return Array(names.prefix(number + 1))[number]
+  }
+
+  /// The node that placement gives a room to, if all are there.
+  func owner(of room: String) -> Int {
     let placement = Placement(
       over: nodes.indices.map { Placement.Candidate(node: NodeID("\($0)"), name: "node-\($0)", weight: 100) })
-    let names = (0...).lazy.map { "room-\($0)" }.filter { name in
-      RoomID(name).map { placement.owner(of: Slot(of: $0)) == NodeID("\(index)") } ?? false
-    }
-    return Array(names.prefix(number + 1))[number]
+    let owner = RoomID(room).flatMap { placement.owner(of: Slot(of: $0)) }
+    return nodes.indices.first { NodeID("\($0)") == owner } ?? 0
   }
 
   func gatewayMetric(_ name: String) async throws -> Double {
