@@ -85,6 +85,39 @@ struct ClusterTests {
     }
   }
 
+  @Test("a process ends when a later one runs under its name, says so, and tells its clients to come back")
+  func namesake() async throws {
+    try await withPrograms { directory async throws in
+      let cluster = try await ProcessCluster(in: directory, on: .sqlite, count: 1)
+      let (asha, ravi) = (
+        try await RoomClient.joined(cluster.gateway.port, as: "asha"),
+        try await RoomClient.joined(cluster.nodes[0].port, as: "ravi")
+      )
+      let successor = try await cluster.startNamesake(ofNode: 0)
+      let result = try await cluster.nodes[0].child.result()
+      #expect(result.exit == .code(3))
+      #expect(result.errors.contains("a later process runs under the name node-0"), "\(result.errors)")
+      #expect(try await ravi.closure()?.code == 1012)
+      asha.add("Dal", as: "asha")
+      #expect(try await asha.next("item_added")["data"]["item"]["dishName"] == "Dal")
+      #expect(asha.socket.closure == nil)
+
+      let port = try await FreePorts.find(1)[0]
+      let namesake = try await ServingProcess(
+        try ChildProcess(
+          ChildProcess.stonepot,
+          cluster.gatewayArguments(cluster: nil, secret: nil)
+            + ["--name", "gateway-1", "--peer-listen", "127.0.0.1:\(port)", "--join", cluster.peers]))
+      let gateway = try await cluster.gateway.child.result()
+      #expect(gateway.exit == .code(3))
+      #expect(try await asha.closure()?.code == 1012)
+      for process in [namesake, successor] {
+        process.child.kill(SIGTERM)
+        #expect(await process.child.exit == .code(0))
+      }
+    }
+  }
+
   @Test("a node without clients serves its rooms to gateways, probes and operators, and to nobody else")
   func node() async throws {
     try await withPrograms { directory async throws in

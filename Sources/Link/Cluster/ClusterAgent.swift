@@ -39,6 +39,9 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     var isDrained = false
     var drainWaiter: UnsafeContinuation<Void, Never>?
     var isLeaving = false
+    /// A later life of this process, and who waits to hear of one.
+    var successor: Member?
+    var successionWaiter: UnsafeContinuation<Member?, Never>?
     /// When each member was last heard of by itself.
     var heardAt: [NodeID: MonotonicTime] = [:]
     var addresses: [PeerAddress: NodeID] = [:]
@@ -158,6 +161,24 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       try await rooms.store.forget(me)
     } catch {
       logger.warning("the store still has this node's heartbeat", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  /// Waits until a later process runs under this one's name; it must end then. For one caller.
+  ///
+  /// - Returns: nil if the task is cancelled.
+  package func superseded() async -> Member? {
+    await withTaskCancellationHandler {
+      await withUnsafeContinuation { continuation in
+        let isOver = state.withLock { state in
+          if state.successor != nil || Task.isCancelled { return true }
+          state.successionWaiter = continuation
+          return false
+        }
+        if isOver { continuation.resume(returning: state.withLock { $0.successor }) }
+      }
+    } onCancel: {
+      state.withLock { $0.successionWaiter.take() }?.resume(returning: nil)
     }
   }
 
@@ -303,8 +324,14 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       case .changed(let record, let previous): memberChanged(record, previous)
       case .ownershipChanged(let slots): ownersChanged(slots)
       case .superseded(let member):
-        logger.error("a later process runs under this node's name", metadata: ["node": "\(member.node)"])
-        carryOut(state.withLock { $0.governor?.supersede() ?? [] })
+        let (directives, waiter) = state.withLock { state in
+          state.successor = member
+          return (state.governor?.supersede() ?? [], state.successionWaiter.take())
+        }
+        carryOut(directives)
+        // There is nothing left to be handed off.
+        endDrain()
+        waiter?.resume(returning: member)
       }
     }
   }

@@ -94,6 +94,29 @@ struct ClusterService: Service {
   }
 }
 
+/// Ends the process when a later one runs under its name: it has no part in the cluster any more, and serves nothing.
+struct SuccessionService: Service {
+  let member: ClusterMember
+
+  func run() async throws {
+    let successor = await cancelWhenGracefulShutdown { await member.agent.superseded() }
+    if let successor { throw Superseded(successor: successor) }
+  }
+}
+
+/// A later process runs under this one's name.
+struct Superseded: Error, CustomStringConvertible {
+  /// Not 1, so that a supervisor can tell it apart: started again, the process would supersede its successor in turn.
+  static let exitCode: Int32 = 3
+
+  let successor: Member
+
+  var description: String {
+    "a later process runs under the name \(successor.name), at \(successor.address): this one ends. "
+      + "Each process needs a --name of its own"
+  }
+}
+
 /// Has the clients of a gateway come back elsewhere when it stops.
 struct DrainService: Service {
   let gateway: Gateway

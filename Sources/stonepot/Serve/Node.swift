@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Gateway
 import Link
@@ -141,19 +142,29 @@ struct Node {
   }
 
   private func run(
-    _ gateway: Gateway, _ member: ClusterMember?, _ services: [any Service], _ hangups: UnixSignalsSequence?
+    _ gateway: Gateway, _ member: ClusterMember?, _ own: [any Service], _ hangups: UnixSignalsSequence?
   ) async throws {
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
     var running: [any Service] = [GatewayService(gateway: gateway, logger: logger, settings: settings)]
-    running += services
+    running += own
     if let hangups {
       running.append(CertificateService(gateway: gateway, network: member?.network, hangups: hangups))
     }
     var configuration = ServiceGroupConfiguration(
-      services: running.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+    var services = running.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+    if let member {
+      services.append(
+        .init(service: SuccessionService(member: member), failureTerminationBehavior: .gracefullyShutdownGroup))
+    }
+      services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
     configuration.maximumGracefulShutdownDuration = .seconds(30)
-    try await ServiceGroup(configuration: configuration).run()
+    do {
+      try await ServiceGroup(configuration: configuration).run()
+    } catch let error as Superseded {
+      logger.critical("\(error)")
+      throw ExitCode(Superseded.exitCode)
+    }
   }
 
   private func logSettings() {

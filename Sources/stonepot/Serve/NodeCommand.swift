@@ -11,7 +11,8 @@ struct NodeCommand: AsyncParsableCommand {
       Example: stonepot node --name node-1 --listen 127.0.0.1:2001 --peer-listen 127.0.0.1:2991 \
       --join 127.0.0.1:2992,127.0.0.1:2993 --store postgres://…
 
-      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
+      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 3 a later \
+      process runs under its name; 64 wrong usage.
       """)
 
   @OptionGroup var options: ServeOptions

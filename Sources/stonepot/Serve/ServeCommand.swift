@@ -15,7 +15,8 @@ struct ServeCommand: AsyncParsableCommand {
       With --tls-certificate and --tls-key the port takes TLS only: WebSockets and HTTP/1.1, and HTTP/2. New files are \
       taken within 10 s, or at once on SIGHUP; the same goes for --peer-certificate and its companions.
 
-      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
+      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 3 a later \
+      process runs under its name; 64 wrong usage.
       """)
 
   @OptionGroup var options: ServeOptions

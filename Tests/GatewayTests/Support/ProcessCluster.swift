@@ -61,16 +61,24 @@ final class ProcessCluster: Sendable {
   var nodes: [ServingProcess] { state.withLock { $0 } }
 
   private static func start(
-    _ command: String, _ index: Int, _ ports: [Int], _ store: String, _ arguments: [String]
+    _ command: String, _ index: Int, _ ports: [Int], _ store: String, _ arguments: [String], at place: Int? = nil
   ) async throws -> ServingProcess {
     let seeds = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
     return try await ServingProcess(
       try ChildProcess(
         ChildProcess.stonepot,
         [
-          command, "--listen", "127.0.0.1:0", "--store", store, "--peer-listen", "127.0.0.1:\(ports[index])", "--join",
-          seeds, "--name", "node-\(index)", "--peer-secret", secret,
+          command, "--listen", "127.0.0.1:0", "--store", store, "--peer-listen", "127.0.0.1:\(ports[place ?? index])",
+          "--join", seeds, "--name", "node-\(index)", "--peer-secret", secret,
         ] + arguments))
+  }
+
+  /// Where any process of the cluster may be, as `--join` has it.
+  var peers: String { peerPorts.map { "127.0.0.1:\($0)" }.joined(separator: ",") }
+
+  /// Another process under a node's name, at a port of its own.
+  func startNamesake(ofNode index: Int) async throws -> ServingProcess {
+    try await Self.start(command, index, peerPorts, store, arguments, at: peerPorts.count - 1)
   }
 
   private static func gatewayArguments(
@@ -84,6 +92,7 @@ final class ProcessCluster: Sendable {
     ]
   }
 
+  /// Of a gateway at a port of its own.
   func gatewayArguments(cluster: String?, secret: String?) -> [String] {
     Self.gatewayArguments(
       peerPorts, at: peerPorts.count - 1, nodes.count, cluster: cluster, secret: secret)
