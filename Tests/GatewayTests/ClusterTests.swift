@@ -118,6 +118,23 @@ struct ClusterTests {
     }
   }
 
+  @Test(
+    "who shares a file is warned of a SQLite that may damage it; who has it alone is not", arguments: [true, false])
+  func oldSQLite(isShared: Bool) async throws {
+    try await withPrograms { directory async throws in
+      let file = directory.file("rooms.sqlite")
+      let port = try await FreePorts.find(1)[0]
+      let server = try ChildProcess(
+        ChildProcess.stonepot,
+        ["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:\(file)"]
+          + (isShared ? ["--peer-listen", "127.0.0.1:\(port)"] : []))
+      try await eventually("the file") { FileManager.default.fileExists(atPath: file) }
+      server.kill(SIGKILL)
+      let warned = try await server.result().errors.contains("may damage a file")
+      #expect(warned == (isShared && SQLiteStore.mayDamageSharedFiles))
+    }
+  }
+
   @Test("a node without clients serves its rooms to gateways, probes and operators, and to nobody else")
   func node() async throws {
     try await withPrograms { directory async throws in

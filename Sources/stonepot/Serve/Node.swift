@@ -31,6 +31,7 @@ struct Node {
 
   func run() async throws {
     let beginning = try await begin()
+    warnOfSharing()
     let histories = StoreHistories()
     let store = try await openStore(telling: histories)
     do {
@@ -150,12 +151,12 @@ struct Node {
     if let hangups {
       running.append(CertificateService(gateway: gateway, network: member?.network, hangups: hangups))
     }
-    var configuration = ServiceGroupConfiguration(
     var services = running.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
     if let member {
       services.append(
         .init(service: SuccessionService(member: member), failureTerminationBehavior: .gracefullyShutdownGroup))
     }
+    var configuration = ServiceGroupConfiguration(
       services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
     configuration.maximumGracefulShutdownDuration = .seconds(30)
@@ -177,6 +178,18 @@ struct Node {
         use --auth token for anything else
         """)
     }
+  }
+
+  /// A process that has a file to itself writes by one connection only.
+  private func warnOfSharing() {
+    guard settings.peers != nil, SQLiteStore.mayDamageSharedFiles, case .sqlite(let path) = settings.store else {
+      return
+    }
+    logger.warning(
+      """
+      SQLite \(SQLiteStore.libraryVersion) may damage a file that several processes share: upgrade the library to \
+      3.51.3 or newer, or use PostgreSQL, for anything but trying out. See https://www.sqlite.org/wal.html#walresetbug
+      """, metadata: ["file": "\(path)"])
   }
 
   private func loadCertificate() throws -> ServerCertificate? {
