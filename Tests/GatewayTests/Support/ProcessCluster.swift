@@ -104,10 +104,18 @@ final class ProcessCluster: Sendable {
     return Array(names.prefix(number + 1))[number]
   }
 
+  private var placement: Placement {
+    Placement(over: nodes.indices.map { Placement.Candidate(node: NodeID("\($0)"), name: "node-\($0)", weight: 100) })
+  }
+
+  /// How many slots placement gives to a node, if all are there.
+  func share(of index: Int) -> Int {
+    let placement = placement
+    return Slot.all.count { placement.owner(of: $0) == NodeID("\(index)") }
+  }
+
   /// The node that placement gives a room to, if all are there.
   func owner(of room: String) -> Int {
-    let placement = Placement(
-      over: nodes.indices.map { Placement.Candidate(node: NodeID("\($0)"), name: "node-\($0)", weight: 100) })
     let owner = RoomID(room).flatMap { placement.owner(of: Slot(of: $0)) }
     return nodes.indices.first { NodeID("\($0)") == owner } ?? 0
   }
