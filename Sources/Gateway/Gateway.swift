@@ -23,17 +23,16 @@ package struct Gateway: Sendable {
 
   /// - Parameters:
   ///   - group: the loops that the connections run on.
-  ///   - history: the store's history id; a `since` from another one is worth nothing.
   ///   - numbers: of the process's sessions.
   ///   - operationPrefix: tells the operations that this gateway names from those of every other gateway and every
   ///     other life of this one.
   ///   - isReady: whether the store takes writes.
-  ///   - cluster: what this process knows of its cluster, as JSON; nil: it is alone.
+  ///   - cluster: what this process knows of its cluster, and has done in it; nil: it is alone.
   package init(
-    settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup, history: String,
+    settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup,
     numbers: SessionNumbers = SessionNumbers(), operationPrefix: String, time: any TimeSource,
     metrics: PrometheusRegistry, logger: Logger,
-    isReady: @escaping @Sendable () async -> Bool, cluster: (@Sendable () -> [UInt8])? = nil
+    isReady: @escaping @Sendable () async -> Bool, cluster: (any ClusterDesk)? = nil
   ) async throws {
     var loops: [LoopHandle] = []
     for loop in group.makeIterator() {
@@ -41,7 +40,7 @@ package struct Gateway: Sendable {
     }
     let counters = GatewayMetrics()
     hub = SessionHub(
-      loops: loops, link: link, settings: settings, time: time, history: history, numbers: numbers,
+      loops: loops, link: link, settings: settings, time: time, numbers: numbers,
       operationPrefix: operationPrefix, metrics: counters)
     connections = Connections(settings: settings, metrics: counters)
     routes = Routes(hub: hub, metrics: metrics, isReady: isReady, cluster: cluster)

@@ -51,12 +51,16 @@ package struct GatewaySettings: Sendable {
   package var idleHTTP: Duration = .seconds(50)
   /// Origins that may open a WebSocket; empty: any. Requests without an `Origin` do not come from a browser.
   package var allowedOrigins: Set<String> = []
+  /// Whether clients may come to rooms here. If not, the port is for probes, metrics and operators alone.
+  package var takesClients = true
   /// Serves a plain echo beside the rooms, for conformance suites.
   package var servesEcho = false
   /// What TLS is spoken with; nil: the port takes plain connections.
   package var certificate: ServerCertificate?
   /// Checks tokens; nil: everybody is who they say they are.
   package var tokens: RoomTokens?
+  /// Lets its bearer change the cluster; nil: nobody may.
+  package var adminToken: AdminToken?
 
   package init() {}
 }

@@ -36,7 +36,7 @@ public struct LocalLink<Voice: RoomVoice>: RoomLink {
   public var movesRooms: Bool { false }
 
   public func open(_ opening: SessionOpening, in room: RoomID, from subscriber: any RoomSubscriber) -> Int {
-    _ = registry.send(.open(opening), to: room, from: subscriber)
+    _ = registry.send(.open(opening.valid(in: registry.history)), to: room, from: subscriber)
     return 1
   }
 

@@ -4,6 +4,9 @@
 public protocol RoomVoice: Sendable {
   associatedtype Logic: RoomLogic
 
+  /// The store's history id, as the messages name it: a client's `since` is good only within one history.
+  var history: String { get }
+
   /// What an event is called out as; nil if the dialect is silent about it.
   ///
   /// - Parameters:
@@ -31,6 +34,11 @@ public protocol RoomVoice: Sendable {
 
   /// Whether the sender of this command expects the whole state where nothing new happened (a repeated join).
   func asksForState(_ command: Logic.Command) -> Bool
+}
+
+extension RoomVoice {
+  /// Of a store whose past does not change.
+  public var history: String { "" }
 }
 
 /// Why an operation was not applied, in the words of the wire.

@@ -17,7 +17,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     case presence
     /// Finish what came before, and leave.
     case stop
-    /// Leave without deciding anything more: the slot is another node's.
+    /// Leave without deciding anything more: the slot is another node's, or what the room knows is not the store's past.
     case depose
   }
 

@@ -119,7 +119,7 @@ public actor Room<Voice: RoomVoice> {
 
   // MARK: - Deciding
 
-  /// - Returns: false if the slot is another node's.
+  /// - Returns: false if the room may not go on.
   private func beginTurn() -> Bool {
     var mails = mailbox.take(limit: environment.settings.turnLimit)
     if mails.contains(where: { $0.isDeposition }) {

@@ -29,6 +29,8 @@ public struct SessionOpening: Sendable {
   public let dialect: Dialect
   /// The last position that the client has seen, if it wants to go on from there.
   public let since: SequenceNumber?
+  /// In which history of the store it has seen that; nil if it does not say.
+  public let history: String?
   /// Whom rooms count for that the session begins; nil if a token vouches for the client.
   public let address: String?
   /// The last position that went out to the client, if the session was open at another owner before. The client is not
@@ -37,14 +39,23 @@ public struct SessionOpening: Sendable {
 
   public init(
     session: SessionNumber, participant: ParticipantID?, dialect: Dialect, since: SequenceNumber?,
-    address: String? = nil, rehomedAt: SequenceNumber? = nil
+    history: String? = nil, address: String? = nil, rehomedAt: SequenceNumber? = nil
   ) {
     self.session = session
     self.participant = participant
     self.dialect = dialect
     self.since = since
+    self.history = history
     self.address = address
     self.rehomedAt = rehomedAt
+  }
+
+  /// The same for a room of a store with this history: what was seen in another one is worth nothing.
+  public func valid(in history: String?) -> SessionOpening {
+    guard since != nil, let own = self.history, own != history else { return self }
+    return SessionOpening(
+      session: session, participant: participant, dialect: dialect, since: nil, address: address,
+      rehomedAt: rehomedAt)
   }
 }
 

@@ -16,6 +16,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   }
 
   struct State {
+    fileprivate var voice: Voice
     fileprivate var warm: [RoomID: Warm] = [:]
     /// Rooms that were replaced while they were still saving their snapshot.
     fileprivate var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
@@ -28,9 +29,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     var isStopping = false
   }
 
-  let state = Mutex(State())
+  let state: Mutex<State>
   let store: any RoomStore
-  private let voice: Voice
   let settings: RoomSettings
   let time: any TimeSource
   private let lanes: [any RoomLane]
@@ -55,7 +55,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   ) {
     precondition(!lanes.isEmpty, "rooms need a lane to run on")
     self.store = store
-    self.voice = voice
+    state = Mutex(State(voice: voice))
     self.settings = settings
     self.time = time
     self.lanes = lanes
@@ -177,7 +177,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
       guard !state.isStopping, let epoch = ownership.epoch(of: slot) else { throw .moved }
       guard !memory.isExhausted || mail.isTimer else { throw .crowded }
       let lane = lanes[slot.number % lanes.count]
-      let room = Room(id: id, epoch: epoch, lane: lane, environment: environment)
+      let room = Room(id: id, epoch: epoch, lane: lane, environment: environment(state.voice))
       let deletion = state.deletions[id]
       let task = Task(executorPreference: lane) {
         await deletion?.value
@@ -189,12 +189,25 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     }
   }
 
-  private var environment: RoomEnvironment<Voice> {
+  private func environment(_ voice: Voice) -> RoomEnvironment<Voice> {
     RoomEnvironment(
       store: store, voice: voice, settings: settings, time: time, context: context, logger: logger, metrics: metrics,
       memory: memory, creations: creations, witness: witness,
       deposed: { [weak self] slot, epoch in self?.depose(slot, epoch) },
       retired: { [weak self] room in self?.forget(room) })
+  }
+
+  /// The store's history id that rooms name which are loaded now.
+  public var history: String { state.withLock { $0.voice.history } }
+
+  /// The store has another past than the rooms in memory know: they end without another word to it, and whoever asks for
+  /// one gets it as the store has it, with a new voice. To be called when the store says so.
+  public func beginAnew(with voice: Voice) {
+    let outdated = state.withLock { state in
+      state.voice = voice
+      return state.warm.values.map(\.room)
+    }
+    for room in outdated { _ = room.mailbox.offer(.depose, now: time.now()) }
   }
 
   // MARK: - Slots that come and go

@@ -6,7 +6,7 @@ public struct OrderVoice: RoomVoice {
   public typealias Logic = OrderLogic
 
   /// The store's history id, which clients give back with `since`.
-  private let history: String
+  public let history: String
 
   public init(history: String) { self.history = history }
 

@@ -85,142 +85,82 @@ struct ClusterTests {
     }
   }
 
+  @Test("a process ends when a later one runs under its name, says so, and tells its clients to come back")
+  func namesake() async throws {
+    try await withPrograms { directory async throws in
+      let cluster = try await ProcessCluster(in: directory, on: .sqlite, count: 1)
+      let (asha, ravi) = (
+        try await RoomClient.joined(cluster.gateway.port, as: "asha"),
+        try await RoomClient.joined(cluster.nodes[0].port, as: "ravi")
+      )
+      let successor = try await cluster.startNamesake(ofNode: 0)
+      let result = try await cluster.nodes[0].child.result()
+      #expect(result.exit == .code(3))
+      #expect(result.errors.contains("a later process runs under the name node-0"), "\(result.errors)")
+      #expect(try await ravi.closure()?.code == 1012)
+      asha.add("Dal", as: "asha")
+      #expect(try await asha.next("item_added")["data"]["item"]["dishName"] == "Dal")
+      #expect(asha.socket.closure == nil)
+
+      let port = try await FreePorts.find(1)[0]
+      let namesake = try await ServingProcess(
+        try ChildProcess(
+          ChildProcess.stonepot,
+          cluster.gatewayArguments(cluster: nil, secret: nil)
+            + ["--name", "gateway-1", "--peer-listen", "127.0.0.1:\(port)", "--join", cluster.peers]))
+      let gateway = try await cluster.gateway.child.result()
+      #expect(gateway.exit == .code(3))
+      #expect(try await asha.closure()?.code == 1012)
+      for process in [namesake, successor] {
+        process.child.kill(SIGTERM)
+        #expect(await process.child.exit == .code(0))
+      }
+    }
+  }
+
+  @Test(
+    "who shares a file is warned of a SQLite that may damage it; who has it alone is not", arguments: [true, false])
+  func oldSQLite(isShared: Bool) async throws {
+    try await withPrograms { directory async throws in
+      let file = directory.file("rooms.sqlite")
+      let port = try await FreePorts.find(1)[0]
+      let server = try ChildProcess(
+        ChildProcess.stonepot,
+        ["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:\(file)"]
+          + (isShared ? ["--peer-listen", "127.0.0.1:\(port)"] : []))
+      try await eventually("the file") { FileManager.default.fileExists(atPath: file) }
+      server.kill(SIGKILL)
+      let warned = try await server.result().errors.contains("may damage a file")
+      #expect(warned == (isShared && SQLiteStore.mayDamageSharedFiles))
+    }
+  }
+
+  @Test("a node without clients serves its rooms to gateways, probes and operators, and to nobody else")
+  func node() async throws {
+    try await withPrograms { directory async throws in
+      let alone = try await ChildProcess.run(["node", "--listen", "127.0.0.1:0"], directory: directory.path)
+      #expect(alone.exit == .code(64))
+      #expect(alone.errors.contains("--peer-listen"), "\(alone.errors)")
+      let cluster = try await ProcessCluster(in: directory, on: .sqlite, count: 1, command: "node")
+      let port = cluster.nodes[0].port
+      let asha = try await RoomClient.joined(cluster.gateway.port, as: "asha")
+      asha.add("Dal", as: "asha")
+      _ = try await asha.next("item_added")
+      #expect(try await refusal(port, RoomClient.path + "room")?.status == 404)
+      for (path, status) in [
+        (RoomClient.path + "room", 404), ("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/v1/cluster", 200),
+        ("/v1/cluster/slots", 200),
+      ] {
+        #expect(try await RawConnection.open(port).get(path).status == status, "\(path)")
+        #expect(try await RawConnection.open(cluster.gateway.port).get(path).status == 200, "\(path)")
+      }
+      try await cluster.stop()
+    }
+  }
+
   enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case sqlite, postgres
 
     var testDescription: String { rawValue }
-  }
-}
-
-/// The processes of one cluster on this machine.
-private final class ProcessCluster: Sendable {
-  let begin = Promised<Bool>()
-  private let state: Mutex<[ServingProcess]>
-  let gateway: ServingProcess
-  private let peerPorts: [Int]
-  private let kind: ClusterTests.StoreKind
-  private let store: String
-  private let directory: TemporaryDirectory
-
-  private static let secret = "a secret of the tests"
-
-  init(in directory: TemporaryDirectory, on kind: ClusterTests.StoreKind, count: Int = 3) async throws {
-    self.directory = directory
-    self.kind = kind
-    store =
-      switch kind {
-      case .sqlite: "sqlite:" + directory.file("rooms.sqlite")
-      case .postgres: try await Self.makeDatabase()
-      }
-    peerPorts = try await FreePorts.find(count + 2)
-    var nodes: [ServingProcess] = []
-    for index in 0..<count {
-      nodes.append(try await Self.start(index, peerPorts, store))
-    }
-    state = Mutex(nodes)
-    gateway = try await ServingProcess(
-      try ChildProcess(ChildProcess.stonepot, Self.gatewayArguments(peerPorts, at: count, count)))
-    let probe = try await RawConnection.open(gateway.port)
-    try await eventually("all slots to have an owner") {
-      try JSON(parsing: try await probe.get("/v1/cluster").body)["unownedSlots"] == 0
-    }
-  }
-
-  private static func makeDatabase() async throws -> String {
-    try await PostgresServer.shared().makeDatabase()
-  }
-
-  var nodes: [ServingProcess] { state.withLock { $0 } }
-
-  private static func start(_ index: Int, _ ports: [Int], _ store: String) async throws -> ServingProcess {
-    let seeds = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
-    return try await ServingProcess(
-      try ChildProcess(
-        ChildProcess.stonepot,
-        [
-          "serve", "--listen", "127.0.0.1:0", "--store", store, "--peer-listen", "127.0.0.1:\(ports[index])", "--join",
-          seeds, "--name", "node-\(index)", "--peer-secret", secret,
-        ]))
-  }
-
-  private static func gatewayArguments(
-    _ ports: [Int], at index: Int, _ count: Int, cluster: String? = nil, secret: String? = nil
-  ) -> [String] {
-    let seeds = ports.prefix(count).map { "127.0.0.1:\($0)" }.joined(separator: ",")
-    return [
-      "gateway", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:\(ports[index])", "--join", seeds, "--name",
-      "gateway-\(index)", "--peer-secret", secret ?? Self.secret, "--cluster", cluster ?? "stonepot", "--message-rate",
-      "off",
-    ]
-  }
-
-  func gatewayArguments(cluster: String?, secret: String?) -> [String] {
-    Self.gatewayArguments(
-      peerPorts, at: peerPorts.count - 1, nodes.count, cluster: cluster, secret: secret)
-  }
-
-  /// The name of a room that placement gives to a node, if all are there.
-  func room(of index: Int, _ number: Int) -> String {
-    let placement = Placement(
-      over: nodes.indices.map { Placement.Candidate(node: NodeID("\($0)"), name: "node-\($0)", weight: 100) })
-    let names = (0...).lazy.map { "room-\($0)" }.filter { name in
-      RoomID(name).map { placement.owner(of: Slot(of: $0)) == NodeID("\(index)") } ?? false
-    }
-    return Array(names.prefix(number + 1))[number]
-  }
-
-  func gatewayMetric(_ name: String) async throws -> Double {
-    let lines = try await RawConnection.open(gateway.port).get("/metrics").body.split(separator: "\n")
-    return lines.first { $0.hasPrefix(name + " ") }?.split(separator: " ").last.flatMap { Double($0) } ?? 0
-  }
-
-  func befall(_ fate: ClusterTests.Fate, node index: Int) async throws {
-    let node = nodes[index]
-    switch fate {
-    case .killed:
-      node.child.kill(SIGKILL)
-      #expect(await node.child.exit == .signal(SIGKILL))
-    case .stopped:
-      node.child.kill(SIGSTOP)
-      try await Task.sleep(for: .seconds(5))
-      node.child.kill(SIGCONT)
-    case .drained, .replaced:
-      node.child.kill(SIGTERM)
-      #expect(await node.child.exit == .code(0))
-      guard fate == .replaced else { return }
-      let again = try await Self.start(index, peerPorts, store)
-      state.withLock { $0[index] = again }
-    }
-  }
-
-  func stop() async throws {
-    for process in nodes + [gateway] where !process.child.hasExited { process.child.kill(SIGTERM) }
-    for process in nodes + [gateway] { _ = await process.child.exit }
-  }
-
-  func openStore() async throws -> any RoomStore {
-    switch kind {
-    case .sqlite:
-      return try await SQLiteStore.open(
-        SQLiteConfiguration(path: directory.file("rooms.sqlite"), history: "", mode: .readOnly))
-    case .postgres:
-      var configuration = PostgresConfiguration(url: store, history: "")
-      configuration.migrates = false
-      return try await PostgresStore.open(configuration)
-    }
-  }
-}
-
-/// Ports that nobody listened on a moment ago.
-private enum FreePorts {
-  static func find(_ count: Int) async throws -> [Int] {
-    let group = MultiThreadedEventLoopGroup.singleton
-    var channels: [any Channel] = []
-    for _ in 0..<count {
-      channels.append(try await ServerBootstrap(group: group).bind(host: "127.0.0.1", port: 0).get())
-    }
-    let ports = channels.compactMap { $0.localAddress?.port }
-    for channel in channels { try await channel.close().get() }
-    return ports
   }
 }

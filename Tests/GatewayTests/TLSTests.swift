@@ -5,7 +5,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite("TLS and HTTP/2", .timeLimit(.minutes(3)))
+@Suite("TLS and HTTP/2", .timeLimit(.minutes(5)))
 struct TLSTests {
   // MARK: Serving
 

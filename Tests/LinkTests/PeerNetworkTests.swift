@@ -46,6 +46,49 @@ struct PeerNetworkTests {
     await b.close()
   }
 
+  @Test("processes of two versions talk in the one that both speak, whoever dials", arguments: [true, false])
+  func versions(newDials: Bool) async throws {
+    let (new, old) = (TestPeer.make("new", versions: 1...2), TestPeer.make("old", versions: 1...1))
+    let (dialer, acceptor) = newDials ? (new, old) : (old, new)
+    try dialer.network.connect(to: try await acceptor.listen())
+    let (out, back) = (try await dialer.connection(), try await acceptor.connection())
+    #expect(out.version == 1 && back.version == 1)
+    #expect((newDials ? back : out).peer.versions == 1...2)
+    let request = PeerFrame.request(room: .named("r"), .resync(session: 7))
+    let answer = PeerFrame.output(PeerOutput(room: .named("r"), epoch: Epoch(1), items: [.transient([1])]))
+    out.send(request)
+    back.send(answer)
+    try await acceptor.wait(for: "the request") { $0.contains(.received(request)) }
+    try await dialer.wait(for: "the answer") { $0.contains(.received(answer)) }
+    await dialer.close()
+    await acceptor.close()
+  }
+
+  @Test("two that both speak a later version talk in it")
+  func laterVersion() async throws {
+    let (a, b) = (TestPeer.make("a", versions: 1...3), TestPeer.make("b", versions: 2...4))
+    try a.network.connect(to: try await b.listen())
+    #expect(try await a.connection().version == 3)
+    #expect(try await b.connection().version == 3)
+    await a.close()
+    await b.close()
+  }
+
+  @Test("processes without a common version are told so, and try again", arguments: [1...1, 4...5])
+  func noCommonVersion(dialed: ClosedRange<UInt64>) async throws {
+    let (dialer, acceptor) = (TestPeer.make("dialer", versions: dialed), TestPeer.make("acceptor", versions: 2...3))
+    let address = try await acceptor.listen()
+    try dialer.network.connect(to: address)
+    let refusal = PeerRefusal(.noCommonVersion, "versions 2...3 are spoken here, and \(dialed) there")
+    try await dialer.wait(for: "refusals") { news in
+      news.filter { $0 == .dialFailed(address, .handshake(.refusedByPeer(refusal))) }.count >= 2
+    }
+    #expect(dialer.connections.isEmpty && acceptor.connections.isEmpty)
+    #expect(acceptor.news.isEmpty)
+    await dialer.close()
+    await acceptor.close()
+  }
+
   @Test("what is beyond a bound of the protocol is not sent, and the connection goes on")
   func unsendable() async throws {
     try await withPair { out, a, b in
@@ -227,6 +270,23 @@ struct PeerNetworkTests {
       let (one, other) = (a.network.connection(to: first), a.network.connection(to: second))
       return one != nil && one === other
     }
+    await a.close()
+    await b.close()
+  }
+
+  @Test("a process that has something else to say of itself has those dial again who have dialed it")
+  func newFeatures() async throws {
+    let (a, b) = (TestPeer.make("a"), TestPeer.make("b"))
+    let address = try await b.listen()
+    try a.network.connect(to: address)
+    try b.network.connect(to: try await a.listen())
+    try await eventually("two connections each") { a.connections.count == 2 && b.connections.count == 2 }
+    let (first, back) = (a.network.connection(to: address), b.network.connection(to: NodeID("a-1")))
+    b.network.replaceFeatures(["y"], reason: "a test")
+    try await a.wait(for: "a goodbye") { $0.contains(.disconnected(NodeID("b-1"), .goodbye("a test"))) }
+    try await eventually("another connection") { a.network.connection(to: address).map { $0 !== first } ?? false }
+    #expect(a.network.connection(to: address)?.peer.features == ["y"])
+    #expect(b.network.connection(to: NodeID("a-1")) === back, "nobody has to be told what is said by who has dialed")
     await a.close()
     await b.close()
   }

@@ -23,13 +23,17 @@ struct PeerTLSTests {
     private static let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
     func certificate(_ name: String) throws -> PeerCredentials.TLS {
+      try makeFiles(name)
+      return try PeerCredentials.TLS(
+        certificatePath: path("\(name).pem"), keyPath: path("\(name).key"), authorityPath: path("ca.pem"))
+    }
+
+    func makeFiles(_ name: String) throws {
       try openssl(["req"] + Self.newKey + ["-keyout", "\(name).key", "-out", "\(name).csr", "-subj", "/CN=\(name)"])
       try openssl([
         "x509", "-req", "-in", "\(name).csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
         "-out", "\(name).pem",
       ])
-      return try PeerCredentials.TLS(
-        certificatePath: path("\(name).pem"), keyPath: path("\(name).key"), authorityPath: path("ca.pem"))
     }
 
     func path(_ file: String) -> String { folder.appending(path: file).path }
@@ -84,6 +88,63 @@ struct PeerTLSTests {
     await friend.close()
     #expect(server.connections.allSatisfy { $0.peer.name == "friend" })
     await server.close()
+    try ours.remove()
+    try theirs.remove()
+  }
+
+  @Test("new files are taken for new connections, what cannot be used changes nothing, and connections stay")
+  func reload() async throws {
+    let (ours, theirs) = (try Authority(), try Authority())
+    for name in ["server", "friend"] {
+      try ours.makeFiles(name)
+      try theirs.makeFiles(name)
+    }
+    func put(_ file: String, from authority: Authority) throws {
+      try Data(contentsOf: URL(fileURLWithPath: authority.path(file)))
+        .write(to: URL(fileURLWithPath: ours.path("used-" + file)), options: .atomic)
+    }
+    func putAll(from authority: Authority) throws {
+      for file in ["server.pem", "server.key", "ca.pem"] { try put(file, from: authority) }
+    }
+    try putAll(from: ours)
+    let certificate = try PeerCertificate(
+      certificatePath: ours.path("used-server.pem"), keyPath: ours.path("used-server.key"),
+      authorityPath: ours.path("used-ca.pem"))
+    #expect(certificate.reload() == .unchanged)
+    let server = TestPeer.make("server", credentials: PeerCredentials(secrets: [], certificate: certificate))
+    let address = try await server.listen()
+    let friend = TestPeer.make("friend", secrets: [], tls: try ours.certificate("friend"))
+    try friend.network.connect(to: address)
+    let out = try await friend.connection()
+    _ = try await server.connection()
+
+    // Half of a replacement, and a file that goes.
+    try put("server.pem", from: theirs)
+    guard case .refused = server.network.credentials.reload() else {
+      Issue.record("a certificate was taken that does not go with the key")
+      return
+    }
+    #expect(server.network.credentials.reload() == .unchanged)
+    try FileManager.default.removeItem(atPath: ours.path("used-server.key"))
+    guard case .refused(let reason) = server.network.credentials.reload() else {
+      Issue.record("a key was taken that is not there")
+      return
+    }
+    #expect(reason.description.contains("used-server.key"))
+
+    try putAll(from: theirs)
+    server.network.reloadCertificate()
+    #expect(server.network.credentials.reload() == .unchanged)
+    let stranger = TestPeer.make("stranger", secrets: [], tls: try ours.certificate("stranger"))
+    try stranger.network.connect(to: address)
+    try await stranger.wait(for: "a failure") { $0.contains { if case .dialFailed = $0 { true } else { false } } }
+    #expect(stranger.connections.isEmpty)
+    let newcomer = TestPeer.make("newcomer", secrets: [], tls: try theirs.certificate("newcomer"))
+    try newcomer.network.connect(to: address)
+    _ = try await newcomer.connection()
+    out.send(.gossip([1]))
+    try await server.wait(for: "a word from before") { $0.contains(.received(.gossip([1]))) }
+    for peer in [friend, stranger, newcomer, server] { await peer.close() }
     try ours.remove()
     try theirs.remove()
   }

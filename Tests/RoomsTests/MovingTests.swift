@@ -72,6 +72,24 @@ struct MovingTests {
     }
   }
 
+  @Test("When the store has another past, rooms in memory end without a word to it, and are loaded with the new voice")
+  func anew() async throws {
+    try await withHouse { house in
+      let ann = await house.connect(ward)
+      for number in 1...3 { #expect(await ann.ask(.add(1), "\(number)") == "ack \(number) \(number)") }
+      let epoch = try #require(house.ownership.epoch(of: Slot(of: ward)))
+      house.registry.beginAnew(with: CounterVoice(history: " of another past"))
+      await ann.sees { $0.ending == .moved }
+      #expect(house.registry.history == " of another past")
+      #expect(house.ownership.epoch(of: Slot(of: ward)) == epoch, "the slot is still this node's")
+      await house.until { house.registry.warmCount == 0 }
+      #expect(try await house.store.load(ward)?.snapshot == nil)
+      let bob = await house.connect(ward, since: 1)
+      await bob.sees { $0.resumption == "since 1 to 3 of another past" }
+      #expect(await bob.ask(.add(1), by: "bob", "4") == "ack 4 4")
+    }
+  }
+
   // MARK: Coming
 
   @Test("Answers are counted for whoever keeps operations: refusals, duplicates and changes alike")

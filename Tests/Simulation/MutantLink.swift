@@ -25,7 +25,7 @@ final class MutantLink: RoomLink, @unchecked Sendable {
     if mutant == .staleResume, let seen = opening.rehomedAt {
       opening = SessionOpening(
         session: opening.session, participant: opening.participant, dialect: opening.dialect, since: opening.since,
-        address: opening.address, rehomedAt: seen.next)
+        history: opening.history, address: opening.address, rehomedAt: seen.next)
     }
     return link.open(opening, in: room, from: ear(of: subscriber))
   }

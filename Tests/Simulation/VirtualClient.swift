@@ -76,7 +76,7 @@ final class VirtualClient: @unchecked Sendable {
     let dialect = kind == .persistent ? Dialect.delta : .full
     let entry = RoomEntry(
       room: room, dialect: dialect, since: kind == .persistent ? last.map { SequenceNumber(Int64($0)) } : nil,
-      identity: nil, address: nil)
+      history: nil, identity: nil, address: nil)
     scheduler.after(Int64(200_000 + chance.below(2_000_000))) { [self] in
       guard number == connections else { return }
       guard !gateway.life.hasEnded else { return comeBack(number) }

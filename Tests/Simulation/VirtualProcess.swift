@@ -81,7 +81,7 @@ final class VirtualProcess: @unchecked Sendable {
       witness: witness, clock: clock, alarm: VirtualClock(scheduler: cluster.scheduler, life: life), logger: logger)
     let identity = PeerIdentity(
       cluster: "simulation", node: node, name: life.name, kind: weight == nil ? .gateway : .node,
-      address: "\(address)", features: [ClusterAgent<OrderVoice>.historyFeature + "simulated"])
+      address: "\(address)", features: [StoreHistory.feature("simulated")])
     peers = VirtualPeers(identity.hello(nonce: []), life: life, seed: chance.next(), in: cluster.network)
     peers.delegate = agent
     if weight == nil {
@@ -91,7 +91,7 @@ final class VirtualProcess: @unchecked Sendable {
       let way: any RoomLink<OrderCommand> = cluster.mutant.map { MutantLink(link, $0) } ?? link
       hub = SessionHub(
         loops: [LoopHandle(onLoop: loop, settings: settings)], link: way, settings: settings, time: time,
-        history: "simulated", numbers: numbers, operationPrefix: node.name, metrics: GatewayMetrics())
+        numbers: numbers, operationPrefix: node.name, metrics: GatewayMetrics())
     } else {
       hub = nil
     }

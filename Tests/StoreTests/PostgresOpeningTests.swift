@@ -147,6 +147,29 @@ struct PostgresOpeningTests {
     for store in stores { await store.close() }
   }
 
+  @Test func theProcessThatMadeTheStoreGivesItNewHistoriesAsWell() async throws {
+    let heard = Mutex<[String]>([])
+    let store = try await open { $0.historyChanged = { identity in heard.withLock { $0.append(identity.history) } } }
+    let a = room("a")
+    var writer = Writer(store)
+    try await writer.claim(a)
+    let raw = try RawPostgres(url)
+    for number in 1...Int64(3) {
+      #expect(await writer.commit(a, 1) == .committed)
+      try raw.query("DELETE FROM journal")
+      try raw.query("UPDATE meta SET value = '0' WHERE key = 'timeline'")
+      try raw.query(
+        """
+        SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'stonepot'
+        """)
+      try await store.checkHealth()
+      #expect(store.identity.history == "first.\(number)")
+    }
+    #expect(heard.withLock { $0 } == ["first.1", "first.2", "first.3"])
+    await store.close()
+  }
+
   @Test func aHotStandbyIsRefusedAndGivesANewHistoryWhenItIsPromoted() async throws {
     let primary = try await PostgresServer()
     let url = try primary.makeDatabase()

@@ -43,6 +43,16 @@ struct SQLiteOpeningTests {
     await again.close()
   }
 
+  @Test(
+    arguments: [
+      (3_040_001, true), (3_050_006, true), (3_051_002, true), (3_051_003, false), (3_052_000, false),
+      (4_000_000, false),
+    ])
+  func librariesThatMayDamageASharedFileAreKnown(version: Int, hasBug: Bool) throws {
+    #expect(SQLiteStore.hasWALResetBug(version) == hasBug)
+    #expect(try RawDatabase(path).query("SELECT sqlite_version()") == [SQLiteStore.libraryVersion])
+  }
+
   @Test func textIsReadableWithTheShell() async throws {
     let store = try await open()
     var writer = Writer(store)

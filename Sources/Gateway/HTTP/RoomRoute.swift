@@ -60,12 +60,14 @@ struct RoomEntry: Sendable {
   let room: RoomID
   let dialect: Dialect
   let since: SequenceNumber?
+  /// In which history of the store the client has seen that, if it says so.
+  let history: String?
   let identity: TokenIdentity?
   /// Of a client that no token vouches for.
   let address: String?
 
   /// The same for a client that a token vouches for.
   func identified(as identity: TokenIdentity) -> RoomEntry {
-    RoomEntry(room: room, dialect: dialect, since: since, identity: identity, address: nil)
+    RoomEntry(room: room, dialect: dialect, since: since, history: history, identity: identity, address: nil)
   }
 }

@@ -12,8 +12,8 @@ struct Routes: Sendable {
   let metrics: PrometheusRegistry
   /// Whether the store takes writes.
   let isReady: @Sendable () async -> Bool
-  /// What this process knows of its cluster, as JSON; nil: it is alone.
-  let cluster: (@Sendable () -> [UInt8])?
+  /// Nil: the process is alone.
+  let cluster: (any ClusterDesk)?
 
   func responder() -> some HTTPResponder<BasicRequestContext> {
     let router = Router(options: .autoGenerateHeadEndpoints)
@@ -23,9 +23,11 @@ struct Routes: Sendable {
     router.get("metrics") { _, _ in
       Self.text(metrics.render(), contentType: "text/plain; version=0.0.4; charset=utf-8")
     }
-    if let cluster { router.get("v1/cluster") { _, _ in Self.json(cluster()) } }
-    for path in ["parties/**", "party/**"] as [RouterPath] {
-      router.get(path) { request, _ in try await readRoom(request) }
+    if let cluster { ClusterRoutes(desk: cluster, hub: hub).add(to: router) }
+    if hub.settings.takesClients {
+      for path in ["parties/**", "party/**"] as [RouterPath] {
+        router.get(path) { request, _ in try await readRoom(request) }
+      }
     }
     return ProblemResponder(wrapped: router.buildResponder())
   }
@@ -52,7 +54,7 @@ struct Routes: Sendable {
       }
     }
     switch await hub.link.read(room) {
-    case .state(let text): return Self.json(text)
+    case .state(let text): return Response(json: text)
     case .empty: throw Problem(status: 404, code: "room_not_found", title: "Nobody has started an order in this room")
     case .crowded: throw Problem(status: 503, .crowded)
     case .unavailable: throw Problem(status: 503, code: "store_unavailable", title: "The room cannot be read now")
@@ -65,10 +67,12 @@ struct Routes: Sendable {
     Response(
       status: status, headers: [.contentType: contentType], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
   }
+}
 
-  private static func json(_ text: [UInt8]) -> Response {
-    Response(
-      status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+extension Response {
+  init(json text: [UInt8], status: HTTPResponse.Status = .ok) {
+    self.init(
+      status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
       body: ResponseBody(byteBuffer: ByteBuffer(bytes: text)))
   }
 }
@@ -122,8 +126,9 @@ extension Problem {
   }
 
   var response: Response {
-    Response(
-      status: .init(code: Int(status)), headers: [.contentType: "application/problem+json"],
-      body: ResponseBody(byteBuffer: ByteBuffer(bytes: json)))
+    var headers: HTTPFields = [.contentType: "application/problem+json"]
+    if status == 401 { headers[.wwwAuthenticate] = "Bearer" }
+    return Response(
+      status: .init(code: Int(status)), headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: json)))
   }
 }

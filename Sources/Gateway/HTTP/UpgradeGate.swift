@@ -194,7 +194,8 @@ struct UpgradeAdmission: Sendable {
 
   /// Where the request's path leads, if to a WebSocket.
   func route(for head: HTTPRequestHead) -> RoomRoute? {
-    RoomRoute(path: head.path, servesEcho: hub.settings.servesEcho)
+    guard hub.settings.takesClients else { return nil }
+    return RoomRoute(path: head.path, servesEcho: hub.settings.servesEcho)
   }
 
   enum Answer {
@@ -219,9 +220,10 @@ struct UpgradeAdmission: Sendable {
     let query = Query(head.query)
     let protocols = head.headers[canonicalForm: "sec-websocket-protocol"].map(String.init)
     let dialect: Dialect = query["v"] == "2" || protocols.contains(Subprotocol.delta) ? .delta : .full
-    var since = query["since"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? SequenceNumber($0) : nil }
-    if let history = query["history"], history != hub.history { since = nil }
-    let stranger = RoomEntry(room: room, dialect: dialect, since: since, identity: nil, address: address?.household)
+    let since = query["since"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? SequenceNumber($0) : nil }
+    let stranger = RoomEntry(
+      room: room, dialect: dialect, since: since, history: query["history"], identity: nil,
+      address: address?.household)
     guard let tokens = hub.settings.tokens else { return .decided(admit(stranger)) }
     return .depends(
       TokenCheck(

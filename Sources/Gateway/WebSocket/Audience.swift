@@ -49,6 +49,8 @@ final class Audience: RoomSubscriber {
     }
   }
 
+  var sessionCount: Int { counts.withLock { $0.reduce(0, +) } }
+
   func enter(loopAt index: Int) {
     counts.withLock { $0[index] += 1 }
   }

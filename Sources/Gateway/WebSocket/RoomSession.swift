@@ -112,8 +112,7 @@ final class RoomSession: WebSocketApplication {
   private func opening(rehomedAt seen: SequenceNumber?) -> SessionOpening {
     SessionOpening(
       session: number, participant: participant, dialect: entry.dialect, since: hasBegun ? nil : entry.since,
-      address: entry.address,
-      rehomedAt: seen)
+      history: entry.history, address: entry.address, rehomedAt: seen)
   }
 
   /// - Returns: false if the tenant has as many connections as it may have.

@@ -14,7 +14,6 @@ final class SessionHub: Sendable {
   let metrics: GatewayMetrics
   /// Nil: tenants have no limits.
   let tenants: TenantLimits?
-  let history: String
   /// Told apart from those of every other gateway and every other life of this one.
   let operationPrefix: String
 
@@ -24,13 +23,12 @@ final class SessionHub: Sendable {
 
   init(
     loops: [LoopHandle], link: any RoomLink<OrderCommand>, settings: GatewaySettings, time: any TimeSource,
-    history: String, numbers: SessionNumbers, operationPrefix: String, metrics: GatewayMetrics
+    numbers: SessionNumbers, operationPrefix: String, metrics: GatewayMetrics
   ) {
     self.loops = loops
     self.link = link
     self.settings = settings
     self.time = time
-    self.history = history
     self.numbers = numbers
     self.operationPrefix = operationPrefix
     self.metrics = metrics
@@ -62,6 +60,9 @@ final class SessionHub: Sendable {
       if audience.leave(loopAt: index), audiences[room] === audience { audiences[room] = nil }
     }
   }
+
+  /// WebSockets in rooms.
+  var sessionCount: Int { audiences.withLock { $0.values.reduce(0) { $0 + $1.sessionCount } } }
 
   var isStopping: Bool { stopping.load(ordering: .relaxed) }
 

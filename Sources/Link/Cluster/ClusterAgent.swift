@@ -38,10 +38,16 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     var isDecisionDue = false
     var isDrained = false
     var drainWaiter: UnsafeContinuation<Void, Never>?
+    var isLeaving = false
+    /// A later life of this process, and who waits to hear of one.
+    var successor: Member?
+    var successionWaiter: UnsafeContinuation<Member?, Never>?
+    /// When each member was last heard of by itself.
+    var heardAt: [NodeID: MonotonicTime] = [:]
     var addresses: [PeerAddress: NodeID] = [:]
-    /// Of the store behind the nodes, and who waits to hear it.
-    var history: String?
-    var historyWaiters: [UnsafeContinuation<String, Never>] = []
+    /// Whether there was a connection to a node, and who waits for the first one.
+    var hasMetNode = false
+    var meetingWaiters: [UnsafeContinuation<Void, Never>] = []
   }
 
   package let book: OwnerBook<Command>
@@ -52,6 +58,8 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   private let alarm: any Clock<Duration>
   private let logger: Logger
   private let deadlines: Deadlines
+  /// This node's, unless it drains.
+  private let weight: Int
   private let state: Mutex<State>
   private let network = Mutex<(any PeerLines)?>(nil)
   private let metrics = ClusterMetrics()
@@ -74,6 +82,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     self.alarm = alarm
     self.logger = logger
     self.deadlines = deadlines
+    weight = own.weight
     let swim = Swim(own: own, incarnation: incarnation, seeds: seeds, deadlines: deadlines, seed: seed)
     let governor =
       rooms == nil ? nil : SlotGovernor(me: own.node, name: own.name, deadlines: deadlines, seed: seed &+ 1)
@@ -115,6 +124,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   package func drain(within limit: Duration) async {
     let now = clock()
     let directives = state.withLock { state -> [SwimDirective] in
+      state.isLeaving = true
       state.governor?.drain()
       return state.swim.setWeight(0, now: now)
     }
@@ -154,29 +164,47 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
   }
 
-  /// What a node's features say before the history of its store.
-  package static var historyFeature: String { "history=" }
-
-  /// The history of the store behind the nodes; waits until one has said it.
-  package func history() async -> String {
-    await withUnsafeContinuation { continuation in
-      let known = state.withLock { state in
-        if state.history == nil { state.historyWaiters.append(continuation) }
-        return state.history
+  /// Waits until a later process runs under this one's name; it must end then. For one caller.
+  ///
+  /// - Returns: nil if the task is cancelled.
+  package func superseded() async -> Member? {
+    await withTaskCancellationHandler {
+      await withUnsafeContinuation { continuation in
+        let isOver = state.withLock { state in
+          if state.successor != nil || Task.isCancelled { return true }
+          state.successionWaiter = continuation
+          return false
+        }
+        if isOver { continuation.resume(returning: state.withLock { $0.successor }) }
       }
-      if let known { continuation.resume(returning: known) }
+    } onCancel: {
+      state.withLock { $0.successionWaiter.take() }?.resume(returning: nil)
     }
   }
 
-  private func learnHistory(from features: [String]) {
-    guard let feature = features.first(where: { $0.hasPrefix(Self.historyFeature) }) else { return }
-    let history = String(feature.dropFirst(Self.historyFeature.count))
-    let waiters = state.withLock { state in
-      state.history = history
-      defer { state.historyWaiters = [] }
-      return state.historyWaiters
+  /// Waits until a node has been connected.
+  package func meetNode() async {
+    await withUnsafeContinuation { continuation in
+      let hasMet = state.withLock { state in
+        if !state.hasMetNode { state.meetingWaiters.append(continuation) }
+        return state.hasMetNode
+      }
+      if hasMet { continuation.resume() }
     }
-    for waiter in waiters { waiter.resume(returning: history) }
+  }
+
+  private func hasMetNode() {
+    let waiters = state.withLock { state in
+      state.hasMetNode = true
+      defer { state.meetingWaiters = [] }
+      return state.meetingWaiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  /// The registry has begun anew, since the store has a new history: sessions of this process open again in its rooms.
+  package func roomsBeganAnew() {
+    if let local = book.local { link.lost(local) }
   }
 
   /// Whether any owner is known.
@@ -187,18 +215,104 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   /// Who is there, and what each owns.
   package var report: ClusterReport {
     let slots = book.slotCounts
+    let (warmRooms, remoteSessions) = (rooms?.registry.warmCount ?? 0, rooms?.server.sessionCount ?? 0)
     return state.withLock { state in
-      ClusterReport(
-        me: state.swim.me, isFresh: state.governor?.isFresh(now: clock()),
+      let now = clock()
+      return ClusterReport(
+        me: state.swim.me,
+        node: state.governor.map { governor in
+          ClusterReport.Node(
+            isFresh: governor.isFresh(now: now), isDraining: governor.isDraining,
+            readAgo: governor.lastReadingAt.map { now - $0 }, warmRooms: warmRooms, remoteSessions: remoteSessions)
+        },
         members: state.swim.view.members.map { entry in
           ClusterReport.Member(
             node: entry.record.node, name: entry.record.member.name,
             address: "\(entry.record.member.address)", isNode: entry.record.member.isNode,
             status: "\(entry.record.status)", weight: entry.record.member.weight,
-            slots: slots[entry.record.node] ?? 0)
+            slots: slots[entry.record.node] ?? 0, heardAgo: state.heardAt[entry.record.node].map { now - $0 },
+            wroteAgo: state.governor?.heartbeatAge(of: entry.record.node, now: now))
         },
         unowned: slots[nil] ?? 0, claimsMade: state.governor?.claimsMade ?? 0)
     }
+  }
+
+  // MARK: - Operators
+
+  /// Who owns each slot, in order, as far as this process has heard.
+  package var slots: [ClusterReport.Ownership] {
+    state.withLock { state in
+      Slot.all.map { slot in
+        ClusterReport.Ownership(
+          record: state.swim.ownership[slot], isPinned: state.governor?.isPinned(slot) ?? false)
+      }
+    }
+  }
+
+  /// Begins to hand all slots off, and claims none until `endDrain`.
+  package func beginDrain() throws(OperatorRefusal) {
+    let now = clock()
+    let directives = try state.withLock { state throws(OperatorRefusal) -> [SwimDirective] in
+      guard state.governor != nil else { throw .ownsNothing }
+      guard !state.isLeaving else { throw .isLeaving }
+      let me = state.swim.me
+      guard state.swim.view.live.contains(where: { $0.node != me && $0.member.weight > 0 }) else { throw .isAlone }
+      state.governor?.drain()
+      return state.swim.setWeight(0, now: now)
+    }
+    logger.notice("hands all slots off, as an operator wishes")
+    carryOut(directives)
+    decide(isDue: true)
+  }
+
+  /// Takes slots again.
+  package func takeSlotsAgain() throws(OperatorRefusal) {
+    let now = clock()
+    let directives = try state.withLock { state throws(OperatorRefusal) -> [SwimDirective] in
+      guard state.governor != nil else { throw .ownsNothing }
+      guard !state.isLeaving else { throw .isLeaving }
+      state.governor?.endDrain()
+      state.isDrained = false
+      return state.swim.setWeight(weight, now: now)
+    }
+    logger.notice("takes slots again, as an operator wishes")
+    carryOut(directives)
+    decide(isDue: true)
+  }
+
+  /// Has a slot's owner hand it off to the node of this name. That it will arrive there is not said.
+  package func move(_ slot: Slot, to name: String) throws(OperatorRefusal) {
+    let (owner, next) = try state.withLock { state throws(OperatorRefusal) -> (NodeID, NodeID) in
+      guard let next = state.swim.view.live.first(where: { $0.member.name == name }) else { throw .unknownNode(name) }
+      guard next.member.weight > 0 else { throw .takesNothing(name) }
+      guard let owner = state.swim.ownership.owner(of: slot) else { throw .unowned(slot) }
+      return (owner, next.node)
+    }
+    if owner == next { return }
+    if owner == me { return moveOwn(slot, to: next) }
+    guard let connection = network.withLock({ $0 })?.line(to: owner) else { throw .unreachable(owner: owner) }
+    connection.send(.move(slot, to: next))
+  }
+
+  private func received(move slot: Slot, to next: NodeID) {
+    let isOwn = state.withLock { $0.governor?.epoch(of: slot) != nil && $0.swim.me != next }
+    if isOwn { moveOwn(slot, to: next) } else { note(move: slot, to: next) }
+  }
+
+  /// The others must know of it before the slot is nobody's.
+  private func moveOwn(_ slot: Slot, to next: NodeID) {
+    logger.notice("hands a slot off, as an operator wishes", metadata: ["slot": "\(slot)", "to": "\(next)"])
+    let others = state.withLock { state in state.swim.view.live.map(\.node).filter { $0 != state.swim.me } }
+    if let network = network.withLock({ $0 }) {
+      for other in others { network.line(to: other)?.send(.move(slot, to: next)) }
+    }
+    note(move: slot, to: next)
+  }
+
+  private func note(move slot: Slot, to next: NodeID) {
+    let now = clock()
+    state.withLock { $0.governor?.move(slot, to: next, now: now) }
+    decide(isDue: true)
   }
 
   // MARK: - Gossip
@@ -210,8 +324,14 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       case .changed(let record, let previous): memberChanged(record, previous)
       case .ownershipChanged(let slots): ownersChanged(slots)
       case .superseded(let member):
-        logger.error("a later process runs under this node's name", metadata: ["node": "\(member.node)"])
-        carryOut(state.withLock { $0.governor?.supersede() ?? [] })
+        let (directives, waiter) = state.withLock { state in
+          state.successor = member
+          return (state.governor?.supersede() ?? [], state.successionWaiter.take())
+        }
+        carryOut(directives)
+        // There is nothing left to be handed off.
+        endDrain()
+        waiter?.resume(returning: member)
       }
     }
   }
@@ -242,7 +362,11 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
     // The book is told under the lock: news that came later must not be told before.
     let isAtItsAddress = state.withLock { state in
-      if record.status.isLive { state.addresses[record.member.address] = record.node }
+      if record.status.isLive {
+        state.addresses[record.member.address] = record.node
+      } else {
+        state.heardAt[record.node] = nil
+      }
       book.learn(record.node, isGone: !(state.swim.view[record.node]?.status.isLive ?? false))
       return state.addresses[record.member.address] == record.node
     }
@@ -410,8 +534,8 @@ extension ClusterAgent: PeerDelegate {
     case .incoming: rooms?.server.connected(connection)
     case .outgoing:
       guard connection.peer.kind == .node else { return }
-      learnHistory(from: connection.peer.features)
       if let replaced = book.add(RemoteNode(connection)) { lost(replaced) }
+      hasMetNode()
       link.ownersChanged()
     }
   }
@@ -443,10 +567,15 @@ extension ClusterAgent: PeerDelegate {
       do throws(BinaryError) {
         let message = try GossipMessage.decode(bytes[...])
         let now = clock()
-        carryOut(state.withLock { $0.swim.receive(message, now: now) })
+        let directives = state.withLock { state in
+          state.heardAt[message.sender.node] = now
+          return state.swim.receive(message, now: now)
+        }
+        carryOut(directives)
       } catch {
         connection.cut(.violation("gossip cannot be read: \(error.reason)"))
       }
+    case .move(let slot, let node): received(move: slot, to: node)
     case .request(let room, let request): rooms?.server.received(request, for: room, on: connection)
     case .read(let number, let room): rooms?.server.read(room, number: number, on: connection)
     case .output(let output): book.remote(over: connection)?.received(output)

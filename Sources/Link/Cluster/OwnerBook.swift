@@ -16,7 +16,7 @@ package final class OwnerBook<Command: PeerCommand>: RouteFinder {
   }
 
   private let me: NodeID
-  private let local: (any RoomCarrier<Command>)?
+  let local: (any RoomCarrier<Command>)?
   private let clock: @Sendable () -> MonotonicTime
   private let state = Mutex(State())
   /// Long enough for the news that will tell better, and short enough if there are none since the doubt was wrong.

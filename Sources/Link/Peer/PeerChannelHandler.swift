@@ -137,7 +137,7 @@ final class PeerChannelHandler: ChannelInboundHandler {
     case .output, .full, .reading, .notOwner:
       guard dial != nil else { return connection.cut(.violation("an answer from who has dialed")) }
       network.delegate.received(frame, on: connection)
-    case .gossip: network.delegate.received(frame, on: connection)
+    case .gossip, .move: network.delegate.received(frame, on: connection)
     }
   }
 
@@ -172,7 +172,7 @@ final class PeerChannelHandler: ChannelInboundHandler {
     let new = PeerConnection(
       peer: peer, version: version, direction: network.direction(of: dial), channel: channel, handler: self,
       settings: settings, metrics: metrics)
-    guard network.established(new, on: channel, dial: dial) else { return fail(.stopped) }
+    guard network.established(new, on: channel, dial: dial, said: handshake.own.features) else { return fail(.stopped) }
     connection = new
     decoder.maxFrameBytes = PeerLimits.maxFrameBytes
     let bound = NIOLoopBound(self, eventLoop: channel.eventLoop)

@@ -11,9 +11,12 @@ package final class PeerCredentials: Sendable {
     let client: NIOSSLContext
 
     /// Why files cannot be used.
-    package struct Unusable: Error, CustomStringConvertible {
+    package struct Unusable: Error, Equatable, CustomStringConvertible {
       package let description: String
     }
+
+    /// When the process's own certificate ends, in seconds since 1970.
+    let expirySeconds: Double
 
     /// Reads and parses files: not for event loops.
     ///
@@ -22,10 +25,19 @@ package final class PeerCredentials: Sendable {
     ///   - keyPath: PEM; its key.
     ///   - authorityPath: PEM; the certificates that sign the peers'.
     package init(certificatePath: String, keyPath: String, authorityPath: String) throws(Unusable) {
+      let paths = PeerCertificate.Paths(certificate: certificatePath, key: keyPath, authority: authorityPath)
+      try self.init(try paths.read(), from: paths)
+    }
+
+    init(_ files: PeerCertificate.Files, from paths: PeerCertificate.Paths) throws(Unusable) {
       do {
-        let chain = try NIOSSLCertificate.fromPEMFile(certificatePath).map { NIOSSLCertificateSource.certificate($0) }
-        let key = NIOSSLPrivateKeySource.privateKey(try NIOSSLPrivateKey(file: keyPath, format: .pem))
-        let authorities = NIOSSLTrustRoots.certificates(try NIOSSLCertificate.fromPEMFile(authorityPath))
+        let certificates = try NIOSSLCertificate.fromPEMBytes(files.certificate)
+        guard let own = certificates.first else {
+          throw Unusable(description: "\(paths.certificate) holds no certificate in PEM form")
+        }
+        let chain = certificates.map { NIOSSLCertificateSource.certificate($0) }
+        let key = NIOSSLPrivateKeySource.privateKey(try NIOSSLPrivateKey(bytes: files.key, format: .pem))
+        let authorities = NIOSSLTrustRoots.certificates(try NIOSSLCertificate.fromPEMBytes(files.authority))
         var server = TLSConfiguration.makeServerConfigurationWithMTLS(
           certificateChain: chain, privateKey: key, trustRoots: authorities)
         server.minimumTLSVersion = .tlsv13
@@ -38,9 +50,13 @@ package final class PeerCredentials: Sendable {
         client.certificateVerification = .noHostnameVerification
         self.server = try NIOSSLContext(configuration: server)
         self.client = try NIOSSLContext(configuration: client)
+        expirySeconds = Double(own.notValidAfter)
+      } catch let error as Unusable {
+        throw error
       } catch {
         throw Unusable(
-          description: "\(certificatePath), \(keyPath) and \(authorityPath) cannot be used for peers: \(error)")
+          description:
+            "\(paths.certificate), \(paths.key) and \(paths.authority) cannot be used for peers: \(error)")
       }
     }
   }
@@ -51,6 +67,8 @@ package final class PeerCredentials: Sendable {
   }
 
   private let current: Mutex<Current>
+  /// Where the certificates are from, if from files.
+  private let certificate: PeerCertificate?
 
   /// - Parameters:
   ///   - secrets: the first is what this process proves to know, any is good enough for a peer. A new secret is put
@@ -58,11 +76,26 @@ package final class PeerCredentials: Sendable {
   ///   - tls: nil for plain TCP.
   package init(secrets: [[UInt8]] = [], tls: TLS? = nil) {
     current = Mutex(Current(secrets: secrets, tls: tls))
+    certificate = nil
+  }
+
+  /// - Parameter certificate: looked at again by `reload`; nil for plain TCP.
+  package init(secrets: [[UInt8]], certificate: PeerCertificate?) {
+    current = Mutex(Current(secrets: secrets, tls: certificate?.tls))
+    self.certificate = certificate
   }
 
   /// From the next connection on.
   package func replace(secrets: [[UInt8]], tls: TLS?) {
     current.withLock { $0 = Current(secrets: secrets, tls: tls) }
+  }
+
+  /// Looks at the certificate's files, and uses what is new in them from the next connection on, if it can be used. Blocks.
+  func reload() -> PeerCertificate.Reloading {
+    guard let certificate else { return .unchanged }
+    let outcome = certificate.reload()
+    if outcome == .replaced { current.withLock { $0.tls = certificate.tls } }
+    return outcome
   }
 
   var now: Current { current.withLock { $0 } }

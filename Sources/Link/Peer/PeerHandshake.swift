@@ -31,7 +31,7 @@ struct PeerHandshake {
   }
 
   let role: Role
-  private let own: PeerHello
+  let own: PeerHello
   private let secrets: [[UInt8]]
   private var state = State.idle
 

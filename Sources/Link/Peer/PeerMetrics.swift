@@ -15,4 +15,11 @@ struct PeerMetrics: Sendable {
   let overloads = Counter(label: "stonepot_peer_overloads_total")
   let silences = Counter(label: "stonepot_peer_silences_total")
   let failedDials = Counter(label: "stonepot_peer_dials_failed_total")
+  let reloads = Counter(label: "stonepot_peer_tls_reloads_total")
+  let failedReloads = Counter(label: "stonepot_peer_tls_reloads_failed_total")
+
+  /// In seconds since 1970. There is none without a certificate: 0 would look like one that has ended.
+  func certificateExpires(at seconds: Double) {
+    Meter(label: "stonepot_peer_tls_certificate_expiry_seconds").set(seconds)
+  }
 }

@@ -59,6 +59,26 @@ package final class PeerNetwork: Sendable {
     self.delegate = delegate
     self.logger = logger
     state = Mutex(State(identity: identity, random: Chance(generator: random)))
+    noteExpiry()
+  }
+
+  /// Proves itself in new connections with what is in the certificate's files, if that is new and can be used. Those that
+  /// there are stay. Blocks.
+  package func reloadCertificate() {
+    switch credentials.reload() {
+    case .unchanged: break
+    case .replaced:
+      metrics.reloads.increment()
+      logger.notice("a new certificate is in use for peers")
+      noteExpiry()
+    case .refused(let reason):
+      metrics.failedReloads.increment()
+      logger.warning("the certificate for peers stays as it is: \(reason)")
+    }
+  }
+
+  private func noteExpiry() {
+    if let tls = credentials.now.tls { metrics.certificateExpires(at: tls.expirySeconds) }
   }
 
   /// What is said of this process; its address is known once it listens.
@@ -94,6 +114,15 @@ package final class PeerNetwork: Sendable {
       throw PeerNetworkError.closed
     }
     return bound
+  }
+
+  /// What peers were told of this process has changed: those that have dialed are to dial again, and hear it.
+  package func replaceFeatures(_ features: [String], reason: String) {
+    let outdated = state.withLock { state in
+      state.identity.features = features
+      return state.connections.values.filter { $0.direction == .incoming }
+    }
+    for connection in outdated { connection.close(reason: reason) }
   }
 
   /// Says goodbye to all peers, and returns when no connection is left.
@@ -175,10 +204,13 @@ package final class PeerNetwork: Sendable {
     dial.map { .outgoing(to: $0.address) } ?? .incoming
   }
 
+  /// - Parameter features: what the peer was told.
   /// - Returns: false if the connection is not wanted.
-  func established(_ connection: PeerConnection, on channel: any Channel, dial: DialNumber?) -> Bool {
+  func established(
+    _ connection: PeerConnection, on channel: any Channel, dial: DialNumber?, said features: [String]
+  ) -> Bool {
     let (isWanted, replaced, count) = state.withLock { state -> (Bool, PeerConnection?, Int) in
-      guard !state.isClosed else { return (false, nil, 0) }
+      guard !state.isClosed, features == state.identity.features else { return (false, nil, 0) }
       if let dial {
         guard state.connect(dial, connection) else { return (false, nil, 0) }
       }

@@ -12,12 +12,17 @@ import Synchronization
 /// here: it keeps its operations until they are settled, and sends them again behind its opening.
 ///
 /// So nothing is kept here but who is where. What was seen, and what has had no answer, is each session's to know.
+///
+/// What was seen is worth something within one history of the store only. If the next owner's store has another one, the
+/// sessions are closed, and their clients come back for the whole state.
 public final class ClusterLink<Command: RoomCommand>: RoomLink {
   fileprivate final class Route: Sendable {
     struct State {
       /// Sessions in the room, and whether each has opened on the present leg.
       var sessions: [SessionNumber: Bool] = [:]
       var leg: Leg<Command>?
+      /// The history of the store at the last leg that there was.
+      var history: String?
       /// Looks since a session last stood on firm ground.
       var attempts = 0
       /// Whether a look is due. There is no leg then.
@@ -28,6 +33,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
       /// - Returns: who was open on it.
       mutating func loseLeg() -> [SessionNumber] {
         let open = sessions.filter(\.value).map(\.key)
+        history = leg?.history ?? history
         leg = nil
         for session in open { sessions[session] = false }
         return open
@@ -76,7 +82,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
       look(for: route)
       return 0
     }
-    _ = leg.send(.open(opening))
+    _ = leg.send(.open(opening.valid(in: leg.history)))
     return leg.number
   }
 
@@ -213,18 +219,38 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
     // not see a change of the next one before it has gone there.
     route.heard.withLock { number in
       let leg = Leg(number: number + 1, to: carrier, on: route, of: self)
-      let isFound = route.state.withLock { state in
-        guard state.isLooking else { return false }
-        state.leg = leg
+      let finding = route.state.withLock { state -> Finding in
+        guard state.isLooking else { return .late }
         state.isLooking = false
+        if let known = state.history, let next = leg.history, known != next {
+          // For sessions that come from now on.
+          state.history = next
+          state.attempts = 0
+          return .otherHistory
+        }
+        state.leg = leg
         state.attempts += 1
-        return true
+        return .found
       }
-      guard isFound else { return }
-      metrics.moves.increment()
-      number = leg.number
-      route.audience.deliver(RoomOutput(epoch: .zero, items: [.rehoming(number)]))
+      switch finding {
+      case .late: break
+      case .found:
+        metrics.moves.increment()
+        number = leg.number
+        route.audience.deliver(RoomOutput(epoch: .zero, items: [.rehoming(number)]))
+      case .otherHistory:
+        number = leg.number
+        route.audience.deliver(RoomOutput(epoch: .zero, items: [.ended(.moved)]))
+      }
     }
+  }
+
+  private enum Finding {
+    /// Somebody else has found it.
+    case late
+    case found
+    /// It is of a store with another past than the sessions know.
+    case otherHistory
   }
 
   private func giveUp(_ route: Route, _ ending: RoomEnding) {
@@ -272,6 +298,7 @@ extension ClusterLink.Route {
 private final class Leg<Command: RoomCommand>: RoomSubscriber {
   let number: Int
   let carrier: any RoomCarrier<Command>
+  let history: String?
   let link: ClusterLink<Command>
   private let room: RoomID
   private let weakRoute: Weak<ClusterLink<Command>.Route>
@@ -282,6 +309,7 @@ private final class Leg<Command: RoomCommand>: RoomSubscriber {
   ) {
     self.number = number
     self.carrier = carrier
+    history = carrier.history
     self.link = link
     room = route.room
     weakRoute = Weak(route)

@@ -23,9 +23,14 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   }
 
   let connection: any PeerLine
+  /// A node that finds another history closes its connections, so that each has one.
+  package let history: String?
   private let state = Mutex(State())
 
-  package init(_ connection: any PeerLine) { self.connection = connection }
+  package init(_ connection: any PeerLine) {
+    self.connection = connection
+    history = StoreHistory.named(in: connection.peer.features)
+  }
 
   // MARK: - Requests
 

@@ -7,6 +7,9 @@ public import Rooms
 public protocol RoomCarrier<Command>: AnyObject, Sendable {
   associatedtype Command: RoomCommand
 
+  /// The history of the store that the rooms live in; nil if that is not known.
+  var history: String? { get }
+
   /// Hands on a request. A node that does not serve the room lets the subscriber know that the room has ended there.
   func send(_ request: RoomRequest<Command>, to room: RoomID, from subscriber: any RoomSubscriber) -> Admission
 
@@ -16,11 +19,17 @@ public protocol RoomCarrier<Command>: AnyObject, Sendable {
   func canOpen(_ room: RoomID) -> Bool
 }
 
+extension RoomCarrier {
+  public var history: String? { nil }
+}
+
 /// The rooms of this process.
 public final class LocalCarrier<Voice: RoomVoice>: RoomCarrier {
   private let registry: RoomRegistry<Voice>
 
   public init(to registry: RoomRegistry<Voice>) { self.registry = registry }
+
+  public var history: String? { registry.history }
 
   public func send(
     _ request: RoomRequest<Voice.Logic.Command>, to room: RoomID, from subscriber: any RoomSubscriber

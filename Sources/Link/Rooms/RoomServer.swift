@@ -35,6 +35,11 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
     init(_ connection: any PeerLine) { self.connection = connection }
   }
 
+  /// Sessions that other processes have open here.
+  package var sessionCount: Int {
+    visitors.withLock { $0.values.reduce(0) { $0 + $1.state.withLock { $0.sessions.count } } }
+  }
+
   // MARK: - What a connection brings
 
   package func connected(_ connection: any PeerLine) {

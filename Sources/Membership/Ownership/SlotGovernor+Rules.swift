@@ -83,7 +83,7 @@ extension SlotGovernor {
     return (others.map(\.node) + [me]).sorted()
   }
 
-  private func age(of heartbeat: StoreReading.Heartbeat, reading: StoreReading, now: MonotonicTime) -> Duration {
+  func age(of heartbeat: StoreReading.Heartbeat, reading: StoreReading, now: MonotonicTime) -> Duration {
     heartbeat.age + (now - reading.startedAt)
   }
 
@@ -116,7 +116,19 @@ extension SlotGovernor {
       }
       return Placement.Candidate(node: member.node, name: member.name, weight: member.weight)
     }
-    if Placement.ordered(candidates) != placement.candidates { placement = Placement(over: candidates) }
+    guard Placement.ordered(candidates) != placement.candidates else { return }
+    placement = Placement(over: candidates)
+    forgetMoves()
+  }
+
+  mutating func forgetMoves() {
+    pins = []
+    reservations = [:]
+  }
+
+  /// Which node ought to own a slot: the one that an operator has chosen, else as placement says.
+  func wantedOwner(of slot: Slot) -> NodeID? {
+    reservations[slot]?.node ?? (pins.contains(slot) ? me : placement.owner(of: slot))
   }
 
   // MARK: Hand-off
@@ -141,7 +153,7 @@ extension SlotGovernor {
       guard handingOff.count < limit else { break }
       guard let holding = held[number] else { continue }
       let slot = Slot(number)
-      guard let next = placement.owner(of: slot), next != me, takers.contains(next), !isLeftAlone(slot, now: now),
+      guard let next = wantedOwner(of: slot), next != me, takers.contains(next), !isLeftAlone(slot, now: now),
         !handingOff.contains(where: { $0.slot == slot })
       else { continue }
       guard isDraining || rate.take(now: clock) else { break }
@@ -169,7 +181,7 @@ extension SlotGovernor {
     var answers: [NodeID: Bool] = [:]
     for number in held.indices where held[number] == nil && claiming.count < deadlines.claimsAtOnce {
       let slot = Slot(number)
-      guard placement.owner(of: slot) == me, !isLeftAlone(slot, now: now) else { continue }
+      guard wantedOwner(of: slot) == me, !isLeftAlone(slot, now: now) else { continue }
       let known = ownership[slot]
       if let owner = known.owner {
         let answer = answers[owner] ?? mayTakeFrom(owner, view, reading: reading, now: now)
@@ -187,7 +199,7 @@ extension SlotGovernor {
   mutating func strays(_ ownership: OwnershipTable, now: MonotonicTime) -> [SlotDirective] {
     guard claiming.isEmpty else { return [] }
     let strays = held.indices.map { ownership[Slot($0)] }.filter { record in
-      record.owner == me && held[record.slot.number] == nil && placement.owner(of: record.slot) != me
+      record.owner == me && held[record.slot.number] == nil && wantedOwner(of: record.slot) != me
         && !isLeftAlone(record.slot, now: now)
     }
     for record in strays { contend(record.slot, now: now) }

@@ -33,6 +33,11 @@ public struct SlotGovernor: Sendable {
     let to: NodeID
   }
 
+  struct Reservation: Sendable {
+    let node: NodeID
+    let until: MonotonicTime
+  }
+
   public let me: NodeID
   let name: String
   public let deadlines: Deadlines
@@ -43,6 +48,10 @@ public struct SlotGovernor: Sendable {
   var claiming: [SlotClaim] = []
   var handingOff: [HandOff] = []
   var handOffRate: TokenBucket?
+  /// Slots on their way to a node that an operator has chosen.
+  var reservations: [Slot: Reservation] = [:]
+  /// Slots that an operator has chosen this node for. Forgotten when other nodes than before can own slots.
+  var pins: Set<Slot> = []
 
   var reading: StoreReading?
   /// Since when readings have come without a gap: only then is an old heartbeat the node's fault and not the store's.
@@ -85,6 +94,17 @@ public struct SlotGovernor: Sendable {
     guard let reading, !hasSteppedDown else { return false }
     return now - reading.startedAt <= deadlines.freshness
   }
+
+  /// When the last reading of the store began; nil before the first one.
+  public var lastReadingAt: MonotonicTime? { reading?.startedAt }
+
+  /// How old a node's last heartbeat in the store is; nil if the store has none, or was not read yet.
+  public func heartbeatAge(of node: NodeID, now: MonotonicTime) -> Duration? {
+    reading.flatMap { reading in reading[node].map { age(of: $0, reading: reading, now: now) } }
+  }
+
+  /// Whether an operator has chosen this node for the slot, against placement.
+  public func isPinned(_ slot: Slot) -> Bool { pins.contains(slot) }
 
   /// Whether this node may serve a read of a room in a slot.
   public func mayServe(_ slot: Slot, now: MonotonicTime) -> Bool {
@@ -136,7 +156,26 @@ public struct SlotGovernor: Sendable {
   }
 
   /// From now on nothing is claimed and everything is handed off. Let others know with `Swim.setWeight`.
-  public mutating func drain() { isDraining = true }
+  public mutating func drain() {
+    isDraining = true
+    forgetMoves()
+  }
+
+  /// Takes part again after a drain.
+  public mutating func endDrain() {
+    isDraining = false
+    hasSaidDrained = false
+  }
+
+  /// An operator has chosen a node for a slot, wherever placement puts it. To be told to all nodes: the slot's owner hands
+  /// it off, and the others leave it alone until the chosen one has claimed it, or `Deadlines.moveWithin` is over.
+  ///
+  /// The chosen node keeps the slot until other nodes than now can own slots; from then on placement counts again.
+  public mutating func move(_ slot: Slot, to node: NodeID, now: MonotonicTime) {
+    if node == me && isDraining { return }
+    reservations[slot] = Reservation(node: node, until: now + deadlines.moveWithin)
+    if node == me { pins.insert(slot) } else { pins.remove(slot) }
+  }
 
   /// A later life of this node runs: `Swim` says so.
   public mutating func supersede() -> [SlotDirective] {
@@ -154,6 +193,7 @@ public struct SlotGovernor: Sendable {
     if isFreshReading(now: now) {
       directives += judgeMajority(view, reading: reading, now: now)
       computePlacement(view, reading: reading, now: now)
+      if !reservations.isEmpty { reservations = reservations.filter { now < $0.value.until } }
       if !hasSteppedDown {
         directives += handOffs(view, reading: reading, now: now)
         directives += strays(ownership, now: now)

@@ -153,6 +153,12 @@ public struct Deadlines: Sendable, Equatable {
   /// How many hand-offs begin in a second. Default 100; not limited in a drain.
   public var handOffsPerSecond = 100.0
 
+  /// For how long a slot is left to the node that an operator moves it to. Default 5 s.
+  ///
+  /// Less: a slot whose rooms take long to finish goes back to where placement wants it. More: a slot whose move failed
+  /// stays unserved for longer.
+  public var moveWithin: Duration = .seconds(5)
+
   /// How many slots one claim names. Default 512.
   ///
   /// Fewer: a failover takes more transactions. More: one transaction holds more rows.

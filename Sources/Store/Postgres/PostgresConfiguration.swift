@@ -6,7 +6,8 @@ public struct PostgresConfiguration: Sendable {
   public var url: String
   /// Must be what the store was made with.
   public var cluster: String
-  /// Used when the store is new: a random string, made by the caller.
+  /// Used when the store is new, and when it needs a new history: a random string, made by the caller. If the process
+  /// needs more than one, a number is put behind it.
   public var history: String
   /// Whether to make the schema, or bring it up to what this program knows, and to give the store a new history where
   /// that is due. Whoever only looks in leaves all as it is.

@@ -120,18 +120,19 @@ enum PostgresDatabase {
   ///
   /// Of several nodes that find so, the first one's history is all nodes' history.
   ///
+  /// - Parameter history: the new one; nil if nothing is missing.
   /// - Returns: the identity that counts from now on.
   static func note(
-    _ greeting: Greeting, isRewound: Bool, on connection: PostgresConnection, _ settings: PostgresConfiguration
+    _ greeting: Greeting, rewoundTo history: String?, on connection: PostgresConnection
   ) throws -> StoreIdentity {
     try connection.transaction {
       try connection.run("SELECT pg_advisory_xact_lock(\(PostgresSchema.lock))")
-      if isRewound, try meta("history", on: connection) == greeting.identity.history {
-        try setMeta("history", settings.history, on: connection)
+      if let history, try meta("history", on: connection) == greeting.identity.history {
+        try setMeta("history", history, on: connection)
       }
       try setMeta("timeline", "\(greeting.timeline)", on: connection)
       return StoreIdentity(
-        cluster: greeting.identity.cluster, history: try meta("history", on: connection) ?? settings.history)
+        cluster: greeting.identity.cluster, history: try meta("history", on: connection) ?? greeting.identity.history)
     }
   }
 

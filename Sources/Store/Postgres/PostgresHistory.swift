@@ -16,6 +16,14 @@ final class PostgresHistory: Sendable {
     var identity: StoreIdentity
     var timeline: Int64
     var lastCommit: RoomCommit?
+    /// All histories that this process has known. A new one is none of them.
+    var known: Set<String>
+
+    init(_ identity: StoreIdentity, timeline: Int64) {
+      self.identity = identity
+      self.timeline = timeline
+      known = [identity.history]
+    }
   }
 
   private let settings: PostgresConfiguration
@@ -29,12 +37,24 @@ final class PostgresHistory: Sendable {
     var identity = greeting.identity
     if settings.migrates, greeting.notedTimeline != greeting.timeline {
       do {
-        identity = try PostgresDatabase.note(greeting, isRewound: true, on: connection, settings)
+        identity = try PostgresDatabase.note(
+          greeting, rewoundTo: Self.newHistory(settings, besides: [identity.history]), on: connection)
       } catch {
         throw StoreError(postgres: error)
       }
     }
-    state = Mutex(State(identity: identity, timeline: greeting.timeline))
+    state = Mutex(State(identity, timeline: greeting.timeline))
+  }
+
+  /// The one that the settings have, or if that was used, as by the process that made the store, one after it.
+  private static func newHistory(_ settings: PostgresConfiguration, besides known: Set<String>) -> String {
+    var history = settings.history
+    var number = 0
+    while known.contains(history) {
+      number += 1
+      history = "\(settings.history).\(number)"
+    }
+    return history
   }
 
   var identity: StoreIdentity { state.withLock { $0.identity } }
@@ -57,7 +77,8 @@ final class PostgresHistory: Sendable {
       do {
         var isRewound = greeting.identity.history == known.identity.history
         if isRewound, let witness = known.lastCommit { isRewound = try !PostgresCommits.has(witness, on: connection) }
-        identity = try PostgresDatabase.note(greeting, isRewound: isRewound, on: connection, settings)
+        identity = try PostgresDatabase.note(
+          greeting, rewoundTo: isRewound ? Self.newHistory(settings, besides: known.known) : nil, on: connection)
       } catch {
         throw StoreError(postgres: error)
       }
@@ -76,6 +97,7 @@ final class PostgresHistory: Sendable {
       defer {
         state.identity = identity
         state.timeline = timeline
+        state.known.insert(identity.history)
       }
       guard state.identity != identity else { return false }
       state.lastCommit = nil

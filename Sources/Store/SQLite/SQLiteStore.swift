@@ -1,5 +1,6 @@
 internal import Dispatch
 internal import GRDB
+internal import GRDBSQLite
 public import RoomCore
 internal import Synchronization
 
@@ -52,6 +53,18 @@ public final class SQLiteStore: RoomStore {
     let (pool, identity) = try opened.get()
     return SQLiteStore(identity: identity, access: .readOnly(ReadOnlyFile(pool, configuration)))
   }
+
+  /// The library that this process has loaded.
+  public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
+
+  /// Whether the library may damage a file on which two connections write or make a checkpoint in the same instant, as
+  /// those of several processes do.
+  ///
+  /// Source: https://www.sqlite.org/wal.html#walresetbug
+  public static var mayDamageSharedFiles: Bool { hasWALResetBug(Int(sqlite3_libversion_number())) }
+
+  /// - Parameter version: as SQLite counts: 3051003 is 3.51.3, the first one without the bug.
+  public static func hasWALResetBug(_ version: Int) -> Bool { version < 3_051_003 }
 
   public var statistics: StoreStatistics {
     switch access {

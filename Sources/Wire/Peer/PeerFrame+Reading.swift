@@ -26,6 +26,9 @@ extension PeerFrame {
     case .ping: return .ping(try reader.unsigned())
     case .pong: return .pong(try reader.unsigned())
     case .goodbye: return .goodbye(reason: try reader.name())
+    case .move:
+      let slot = Slot(try reader.int(in: 0...(Slot.count - 1)))
+      return .move(slot, to: NodeID(try reader.name()))
     case .open:
       let room = try reader.room()
       return .request(room: room, .open(try PeerOpening(from: &reader)))

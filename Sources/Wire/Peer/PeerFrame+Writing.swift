@@ -9,6 +9,7 @@ enum PeerFrameType: UInt8, CaseIterable {
   case ping = 5
   case pong = 6
   case goodbye = 7
+  case move = 8
 
   case open = 16
   case operation = 17
@@ -89,6 +90,10 @@ extension PeerFrame {
     case .goodbye(let reason):
       writer.write(type: .goodbye)
       writer.write(name: reason, &bounds)
+    case .move(let slot, let node):
+      writer.write(type: .move)
+      writer.write(UInt64(slot.number))
+      writer.write(name: node.name, &bounds)
     case .request(let room, let request):
       request.write(to: &writer, room, &bounds)
     case .read(let number, let room):

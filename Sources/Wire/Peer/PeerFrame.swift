@@ -19,6 +19,9 @@ public enum PeerFrame: Sendable, Equatable {
   case pong(UInt64)
   /// The last frame of its sender, who closes the connection in good order.
   case goodbye(reason: String)
+  /// An operator wants a slot at a node. The slot's owner tells all others and hands it off; the others leave it alone
+  /// for a while, and the node that is named takes it.
+  case move(Slot, to: NodeID)
 
   /// From a session at the dialer to a room at the acceptor.
   case request(room: RoomID, PeerRequest)

@@ -1,11 +1,13 @@
 import Gateway
+import Link
 import NIOPosix
 import ServiceLifecycle
 import UnixSignals
 
-/// Has the gateway look for a new certificate every 10 s, and at each SIGHUP.
+/// Looks for new certificates, of the gateway and for peers, every 10 s, and at each SIGHUP.
 struct CertificateService: Service {
   let gateway: Gateway
+  let network: PeerNetwork?
   let hangups: UnixSignalsSequence
 
   func run() async throws {
@@ -24,7 +26,10 @@ struct CertificateService: Service {
 
   /// Files are read on a thread that may wait for them.
   private func look() async {
-    let gateway = gateway
-    _ = try? await NIOThreadPool.singleton.runIfActive { gateway.reloadCertificate() }
+    let (gateway, network) = (gateway, network)
+    _ = try? await NIOThreadPool.singleton.runIfActive {
+      gateway.reloadCertificate()
+      network?.reloadCertificate()
+    }
   }
 }

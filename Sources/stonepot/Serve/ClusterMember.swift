@@ -30,13 +30,14 @@ struct ClusterMember: Sendable {
 
   /// - Parameters:
   ///   - rooms: nil for a gateway.
-  ///   - history: of the store; gateways learn it from the nodes.
+  ///   - history: of the store; nil for a gateway.
+  ///   - certificate: nil for plain connections.
   init(
     _ peers: ServeSettings.Peers, cluster: String,
     rooms: (
       registry: RoomRegistry<OrderVoice>, store: any RoomStore, numbers: SessionNumbers, witness: StoreWitness?
     )?,
-    history: String?, lane: EventLoopLane, group: any EventLoopGroup, logger: Logger
+    history: String?, certificate: PeerCertificate?, lane: EventLoopLane, group: any EventLoopGroup, logger: Logger
   ) {
     let clock: @Sendable () -> MonotonicTime = { SteadyClock.now }
     let me = NodeID(peers.name, life: randomName())
@@ -56,9 +57,11 @@ struct ClusterMember: Sendable {
     let identity = PeerIdentity(
       cluster: cluster, node: me, name: peers.name, kind: rooms == nil ? .gateway : .node,
       address: peers.address.description,
-      features: history.map { [ClusterAgent<OrderVoice>.historyFeature + $0] } ?? [])
+      features: history.map { [StoreHistory.feature($0)] } ?? [])
     network = PeerNetwork(
-      identity, credentials: PeerCredentials(secrets: peers.secret.map { [Array($0.utf8)] } ?? []), group: group,
+      identity,
+      credentials: PeerCredentials(
+        secrets: peers.secret.map { [Array($0.utf8)] } ?? [], certificate: certificate), group: group,
       random: SystemRandomNumberGenerator(), delegate: agent, logger: logger)
     listening = peers.listen
   }
@@ -70,33 +73,14 @@ struct ClusterMember: Sendable {
       throw StartFailure(message: "cannot listen for peers on \(listening): \(error)")
     }
   }
+}
 
-  /// How this process sees the cluster, as JSON.
-  func report() -> [UInt8] {
-    let report = agent.report
-    var writer = JSONWriter()
-    writer.beginObject()
-    writer.field("node", report.me.name)
-    writer.key("members")
-    writer.beginArray()
-    for member in report.members {
-      writer.beginObject()
-      writer.field("node", member.node.name)
-      writer.field("name", member.name)
-      writer.field("address", member.address)
-      writer.field("kind", member.isNode ? "node" : "gateway")
-      writer.field("status", member.status)
-      writer.field("weight", member.weight)
-      writer.field("slots", member.slots)
-      writer.endObject()
-    }
-    writer.endArray()
-    writer.field("unownedSlots", report.unowned)
-    writer.field("claims", report.claimsMade)
-    writer.field("rooms", agent.link.routeCount)
-    if let isFresh = report.isFresh { writer.field("fresh", isFresh) }
-    writer.endObject()
-    return writer.bytes
+extension ClusterMember {
+  /// The store has a new history, and the registry has begun anew with it: sessions that others have open here end, and
+  /// open again where they are told the new one.
+  func historyChanged(to history: String) {
+    network.replaceFeatures([StoreHistory.feature(history)], reason: "the store has a new history")
+    agent.roomsBeganAnew()
   }
 }
 
@@ -107,6 +91,29 @@ struct ClusterService: Service {
     try await member.listen()
     await cancelWhenGracefulShutdown { await member.agent.run(on: member.network) }
     await member.network.close(reason: "the node stops")
+  }
+}
+
+/// Ends the process when a later one runs under its name: it has no part in the cluster any more, and serves nothing.
+struct SuccessionService: Service {
+  let member: ClusterMember
+
+  func run() async throws {
+    let successor = await cancelWhenGracefulShutdown { await member.agent.superseded() }
+    if let successor { throw Superseded(successor: successor) }
+  }
+}
+
+/// A later process runs under this one's name.
+struct Superseded: Error, CustomStringConvertible {
+  /// Not 1, so that a supervisor can tell it apart: started again, the process would supersede its successor in turn.
+  static let exitCode: Int32 = 3
+
+  let successor: Member
+
+  var description: String {
+    "a later process runs under the name \(successor.name), at \(successor.address): this one ends. "
+      + "Each process needs a --name of its own"
   }
 }
 

@@ -10,7 +10,8 @@ struct GatewayCommand: AsyncParsableCommand {
 
       Example: stonepot gateway --listen 127.0.0.1:1999 --peer-listen 127.0.0.1:2990 --join 127.0.0.1:2991
 
-      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
+      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 3 a later \
+      process runs under its name; 64 wrong usage.
       """)
 
   @OptionGroup var options: ServeOptions

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Gateway
 import Link
@@ -13,13 +14,13 @@ import Store
 import UnixSignals
 import Wire
 
-/// One process that owns rooms and serves clients.
+/// One process that owns rooms, or serves clients, or both.
 struct Node {
   let settings: ServeSettings
   let logger = Logger(label: "stonepot")
 
-  init(options: ServeOptions) async throws {
-    let settings = try await ServeSettings(options: options)
+  init(options: ServeOptions, takesClients: Bool = true) async throws {
+    let settings = try await ServeSettings(options: options, takesClients: takesClients)
     LoggingSystem.bootstrap { label in
       var handler = StreamLogHandler.standardError(label: label)
       handler.logLevel = settings.logLevel
@@ -29,10 +30,12 @@ struct Node {
   }
 
   func run() async throws {
-    let (metrics, gatewaySettings) = try begin()
-    let store = try await openStore()
+    let beginning = try await begin()
+    warnOfSharing()
+    let histories = StoreHistories()
+    let store = try await openStore(telling: histories)
     do {
-      try await serve(from: store, gatewaySettings, metrics)
+      try await serve(from: store, histories, beginning)
     } catch {
       await store.close()
       guard let error = error as? StoreError else { throw error }
@@ -42,23 +45,34 @@ struct Node {
   }
 
   /// What every process begins with.
-  private func begin() throws -> (PrometheusRegistry, GatewaySettings) {
+  private struct Beginning {
+    let metrics: PrometheusRegistry
+    let gateway: GatewaySettings
+    let peerCertificate: PeerCertificate?
+    /// SIGHUP, which would end the process, if there are certificates to look at. Trapped before anybody can know that
+    /// the process is there.
+    let hangups: UnixSignalsSequence?
+  }
+
+  private func begin() async throws -> Beginning {
     let metrics = PrometheusRegistry()
     MetricsSystem.bootstrap(metrics)
     logSettings()
     for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
     var gatewaySettings = settings.gateway
     gatewaySettings.certificate = try loadCertificate()
-    return (metrics, gatewaySettings)
+    let peerCertificate = try loadPeerCertificate()
+    let hasCertificates = gatewaySettings.certificate != nil || peerCertificate != nil
+    return Beginning(
+      metrics: metrics, gateway: gatewaySettings, peerCertificate: peerCertificate,
+      hangups: hasCertificates ? await UnixSignalsSequence(trapping: .sighup) : nil)
   }
 
   private func makeLoops() -> MultiThreadedEventLoopGroup {
     MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
   }
 
-  private func serve(
-    from store: any RoomStore, _ gatewaySettings: GatewaySettings, _ metrics: PrometheusRegistry
-  ) async throws {
+  private func serve(from store: any RoomStore, _ histories: StoreHistories, _ beginning: Beginning) async throws {
     let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
@@ -74,18 +88,30 @@ struct Node {
     if let peers = settings.peers {
       member = ClusterMember(
         peers, cluster: settings.cluster, rooms: (registry, store, numbers, witness as? StoreWitness),
-        history: store.identity.history, lane: lanes[0], group: group, logger: logger)
+        history: store.identity.history, certificate: beginning.peerCertificate, lane: lanes[0], group: group,
+        logger: logger)
     } else {
       ownership.gain(try await claimAllSlots(in: store))
+    }
+    histories.listen { [member, logger] history in
+      logger.critical(
+        """
+        the store has lost commits that clients were told of, and has a new history: all rooms are loaded anew, and \
+        their clients come back for what is left
+        """, metadata: ["history": "\(history)"])
+      // In this order: whoever hears of the new history finds no room of the old one.
+      registry.beginAnew(with: OrderVoice(history: history))
+      if let member { member.historyChanged(to: history) } else { Task { await claimAnew(registry, store) } }
     }
     let readiness = Readiness(of: store, logger: logger)
     let link: any RoomLink<OrderCommand> = member?.agent.link ?? OrderLink(rooms: LocalLink(to: registry))
     let gateway = try await Gateway(
-      settings: gatewaySettings, link: link, group: group, history: store.identity.history, numbers: numbers,
-      operationPrefix: randomName(), time: time, metrics: metrics, logger: logger,
-      isReady: { await readiness.isReady() }, cluster: member?.report)
+      settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
+      time: time, metrics: beginning.metrics, logger: logger,
+      isReady: { await readiness.isReady() }, cluster: member)
     let rooms = RoomsService(registry: registry, gateway: gateway, agent: member?.agent, logger: logger)
-    try await run(gateway, member, [rooms, StatisticsService(store: store)], on: group)
+    let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
+    try await run(gateway, member, cluster + [rooms, StatisticsService(store: store)], beginning.hangups)
     // Outcomes are posted to the loops until the store is closed.
     await store.close()
     try await group.shutdownGracefully()
@@ -94,20 +120,21 @@ struct Node {
   /// Serves clients alone, with rooms that live in other processes.
   func runGateway() async throws {
     guard let peers = settings.peers else { throw StartFailure(message: "a gateway needs --peer-listen and --join") }
-    let (metrics, gatewaySettings) = try begin()
+    let beginning = try await begin()
     let group = makeLoops()
     let lane = EventLoopLane(group.next())
     let member = ClusterMember(
-      peers, cluster: settings.cluster, rooms: nil, history: nil, lane: lane, group: group, logger: logger)
+      peers, cluster: settings.cluster, rooms: nil, history: nil, certificate: beginning.peerCertificate, lane: lane,
+      group: group, logger: logger)
     try await member.listen()
     let taking = Task { await member.agent.run(on: member.network) }
     logger.notice("looking for a node")
-    let history = await member.agent.history()
+    await member.agent.meetNode()
     let gateway = try await Gateway(
-      settings: gatewaySettings, link: member.agent.link, group: group, history: history, operationPrefix: randomName(),
-      time: WallClock(), metrics: metrics, logger: logger, isReady: { member.agent.knowsOwners },
-      cluster: member.report)
-    try await run(gateway, nil, [DrainService(gateway: gateway)], on: group)
+      settings: beginning.gateway, link: member.agent.link, group: group, operationPrefix: randomName(),
+      time: WallClock(), metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
+      cluster: member)
+    try await run(gateway, member, [DrainService(gateway: gateway)], beginning.hangups)
     await member.agent.leave()
     taking.cancel()
     await member.network.close(reason: "the gateway stops")
@@ -116,21 +143,29 @@ struct Node {
   }
 
   private func run(
-    _ gateway: Gateway, _ member: ClusterMember?, _ services: [any Service], on group: MultiThreadedEventLoopGroup
+    _ gateway: Gateway, _ member: ClusterMember?, _ own: [any Service], _ hangups: UnixSignalsSequence?
   ) async throws {
     // Shut down from the last to the first: the rooms finish and the clients hear why before the sockets go.
     var running: [any Service] = [GatewayService(gateway: gateway, logger: logger, settings: settings)]
-    if let member { running.append(ClusterService(member: member)) }
-    running += services
-    if settings.tls != nil {
-      // Trapped before anybody can know that the server is there: SIGHUP would end it.
-      running.append(CertificateService(gateway: gateway, hangups: await UnixSignalsSequence(trapping: .sighup)))
+    running += own
+    if let hangups {
+      running.append(CertificateService(gateway: gateway, network: member?.network, hangups: hangups))
+    }
+    var services = running.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+    if let member {
+      services.append(
+        .init(service: SuccessionService(member: member), failureTerminationBehavior: .gracefullyShutdownGroup))
     }
     var configuration = ServiceGroupConfiguration(
-      services: running.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+      services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
     configuration.maximumGracefulShutdownDuration = .seconds(30)
-    try await ServiceGroup(configuration: configuration).run()
+    do {
+      try await ServiceGroup(configuration: configuration).run()
+    } catch let error as Superseded {
+      logger.critical("\(error)")
+      throw ExitCode(Superseded.exitCode)
+    }
   }
 
   private func logSettings() {
@@ -145,6 +180,18 @@ struct Node {
     }
   }
 
+  /// A process that has a file to itself writes by one connection only.
+  private func warnOfSharing() {
+    guard settings.peers != nil, SQLiteStore.mayDamageSharedFiles, case .sqlite(let path) = settings.store else {
+      return
+    }
+    logger.warning(
+      """
+      SQLite \(SQLiteStore.libraryVersion) may damage a file that several processes share: upgrade the library to \
+      3.51.3 or newer, or use PostgreSQL, for anything but trying out. See https://www.sqlite.org/wal.html#walresetbug
+      """, metadata: ["file": "\(path)"])
+  }
+
   private func loadCertificate() throws -> ServerCertificate? {
     guard let tls = settings.tls else { return nil }
     do throws(ServerCertificate.Unusable) {
@@ -154,15 +201,20 @@ struct Node {
     }
   }
 
-  private func openStore() async throws -> any RoomStore {
+  private func loadPeerCertificate() throws -> PeerCertificate? {
+    guard let tls = settings.peers?.tls else { return nil }
+    do throws(PeerCredentials.TLS.Unusable) {
+      return try PeerCertificate(
+        certificatePath: tls.certificate, keyPath: tls.key, authorityPath: tls.authority)
+    } catch {
+      throw StartFailure(message: error.description)
+    }
+  }
+
+  private func openStore(telling histories: StoreHistories) async throws -> any RoomStore {
     do {
       return try await settings.store.open(cluster: settings.cluster, isShared: settings.peers != nil) {
-        [logger] identity in
-        logger.critical(
-          """
-          the store has lost commits that clients were told of, and has a new history: restart this node, \
-          so that all rooms are loaded anew
-          """, metadata: ["history": "\(identity.history)"])
+        histories.tell($0.history)
       }
     } catch let error as StoreError {
       throw StartFailure(message: "the store \(settings.store) cannot be opened: \(error.message)")
@@ -177,7 +229,23 @@ struct Node {
   }
 }
 
-/// Why the node could not start.
+extension Node {
+  /// What the store has lost may be the claims of this process, which is alone with it.
+  private func claimAnew(_ registry: RoomRegistry<OrderVoice>, _ store: any RoomStore) async {
+    while true {
+      do throws(StoreError) {
+        return registry.gain(try await claimAllSlots(in: store))
+      } catch {
+        logger.warning("the slots cannot be claimed anew", metadata: ["reason": "\(error.message)"])
+        if error == .closed { return }
+      }
+      // Never cancelled: it ends with the store.
+      try? await Task.sleep(for: .seconds(1))
+    }
+  }
+}
+
+/// Why the program could not do what it was started for.
 struct StartFailure: Error, CustomStringConvertible {
   let message: String
   var description: String { message }
@@ -191,8 +259,13 @@ private struct GatewayService: Service {
   func run() async throws {
     try await gateway.run { port in
       let host = settings.gateway.host.contains(":") ? "[\(settings.gateway.host)]" : settings.gateway.host
-      let scheme = settings.tls == nil ? "ws" : "wss"
-      logger.notice("listening: \(scheme)://\(host):\(port)/parties/collaborative_order/{room}")
+      if settings.gateway.takesClients {
+        let scheme = settings.tls == nil ? "ws" : "wss"
+        logger.notice("listening: \(scheme)://\(host):\(port)/parties/collaborative_order/{room}")
+      } else {
+        let scheme = settings.tls == nil ? "http" : "https"
+        logger.notice("listening, but not for clients: \(scheme)://\(host):\(port)/v1/cluster")
+      }
     }
   }
 }

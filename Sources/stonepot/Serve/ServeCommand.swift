@@ -13,9 +13,10 @@ struct ServeCommand: AsyncParsableCommand {
       Example: STONEPOT_TOKEN_SECRET=… stonepot serve --auth token --listen 0.0.0.0:1999
 
       With --tls-certificate and --tls-key the port takes TLS only: WebSockets and HTTP/1.1, and HTTP/2. New files are \
-      taken within 10 s, or at once on SIGHUP.
+      taken within 10 s, or at once on SIGHUP; the same goes for --peer-certificate and its companions.
 
-      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 64 wrong usage.
+      Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 3 a later \
+      process runs under its name; 64 wrong usage.
       """)
 
   @OptionGroup var options: ServeOptions
@@ -87,8 +88,32 @@ struct ServeOptions: ParsableArguments {
       valueName: "secret"))
   var peerSecret: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Speak TLS with the cluster's other processes: a PEM file with this process's certificate (default: plain).",
+      valueName: "path"))
+  var peerCertificate: String?
+
+  @Option(help: ArgumentHelp("The PEM file with that certificate's key, not encrypted.", valueName: "path"))
+  var peerKey: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The PEM file with the authority that signs the certificates of all processes, and nothing else.",
+      valueName: "path"))
+  var peerAuthority: String?
+
   @Option(help: ArgumentHelp("This node's share of the rooms beside the others' (default: 100).", valueName: "n"))
   var weight: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "What operators prove to know who drain this node or move slots, at least 16 bytes. Better in a file or the "
+        + "environment (default: nobody may).", valueName: "token"))
+  var adminToken: String?
+
+  @Option(help: ArgumentHelp("A file with the admin token.", valueName: "path"))
+  var adminTokenFile: String?
 
   @Flag(help: "Listen beyond loopback although everybody may come.")
   var openBeyondLoopback = false

@@ -9,7 +9,7 @@ import RoomCore
 import Rooms
 import SystemPackage
 
-/// What `serve` runs with: options, then environment, then file, then defaults; checked.
+/// What `serve`, `node` and `gateway` run with: options, then environment, then file, then defaults; checked.
 struct ServeSettings {
   var gateway = GatewaySettings()
   var rooms = RoomSettings()
@@ -36,7 +36,15 @@ struct ServeSettings {
     let seeds: [PeerAddress]
     let name: String
     let secret: String?
+    let tls: PeerTLSPaths?
     let weight: Int
+  }
+
+  /// Where the certificate is that peers see, its key, and the authority that has signed theirs.
+  struct PeerTLSPaths {
+    let certificate: String
+    let key: String
+    let authority: String
   }
 
   /// What strangers are held to, for the metrics; what is off is not among them.
@@ -54,7 +62,8 @@ struct ServeSettings {
   /// Each setting as it stands, for the log; secrets masked.
   private(set) var summary: [(name: String, value: String)] = []
 
-  init(options: ServeOptions) async throws {
+  /// - Parameter takesClients: false for a node that serves its cluster alone.
+  init(options: ServeOptions, takesClients: Bool) async throws {
     var sources = try await Sources(file: options.config)
     (gateway.host, gateway.port) = try Self.address(
       sources.string("listen", options.listen, default: "127.0.0.1:1999"))
@@ -64,15 +73,18 @@ struct ServeSettings {
     cluster = sources.string("cluster", options.cluster, default: "stonepot")
 
     peers = try Self.peers(&sources, options)
+    gateway.takesClients = takesClients
+    if !takesClients, peers == nil { throw ValidationError("a node needs --peer-listen: it serves its cluster alone") }
 
     let auth = sources.string("auth", options.auth, default: "open")
     guard ["open", "token"].contains(auth) else { throw ValidationError("--auth must be open or token") }
-    isOpen = auth == "open"
+    isOpen = auth == "open" && takesClients
     let secret = sources.secret("token.secret", options.tokenSecret)
-    if !isOpen {
+    if !isOpen, takesClients {
       guard let secret else { throw ValidationError("--auth token needs a secret: set STONEPOT_TOKEN_SECRET") }
       gateway.tokens = try await RoomTokens(secret: secret)
     }
+    gateway.adminToken = try Self.adminToken(&sources, options)
     let insists = try sources.flag("open.beyond.loopback", options.openBeyondLoopback)
     if isOpen, !Self.isLoopback(gateway.host), !insists {
       throw ValidationError(
@@ -244,12 +256,27 @@ struct ServeSettings {
     private static func name(of key: ConfigKey) -> String { key.components.joined(separator: "-") }
   }
 
+  private static func adminToken(_ sources: inout Sources, _ options: ServeOptions) throws -> AdminToken? {
+    let token = sources.secret("admin.token", options.adminToken)
+    let file = sources.path("admin.token.file", options.adminTokenFile)
+    guard token == nil || file == nil else {
+      throw ValidationError("--admin-token and --admin-token-file are two ways to say the same: give one")
+    }
+    guard let text = try token ?? file.map(AdminTokenFile.read) else { return nil }
+    do {
+      return try AdminToken(text)
+    } catch {
+      throw ValidationError("\(error)")
+    }
+  }
+
   private static func peers(_ sources: inout Sources, _ options: ServeOptions) throws -> Peers? {
     let listen = sources.path("peer.listen", options.peerListen)
     let address = sources.path("peer.address", options.peerAddress)
     let seeds = sources.list("join", options.join)
     let name = sources.path("name", options.name)
     let secret = sources.secret("peer.secret", options.peerSecret)
+    let tls = try Self.peerTLS(&sources, options)
     let weight = try sources.int("weight", options.weight, default: 100, in: 1...65_535)
     guard let listen else {
       guard seeds.isEmpty else { throw ValidationError("--join needs --peer-listen: the others must reach this one") }
@@ -263,9 +290,10 @@ struct ServeSettings {
     }
     if let secret, secret.utf8.count < 16 { throw ValidationError("--peer-secret must have at least 16 bytes") }
     let listening = try peer(listen, "--peer-listen")
-    guard secret != nil || listening.isLoopback else {
+    guard secret != nil || tls != nil || listening.isLoopback else {
       throw ValidationError(
-        "refusing to listen for peers on \(listen) without a secret: anybody could join. Set STONEPOT_PEER_SECRET")
+        "refusing to listen for peers on \(listen) without a secret or certificates: anybody could join. "
+          + "Set STONEPOT_PEER_SECRET, or --peer-certificate, --peer-key and --peer-authority")
     }
     let reached = try address.map { try peer($0, "--peer-address") } ?? listening
     let ownName = name ?? reached.description
@@ -274,7 +302,19 @@ struct ServeSettings {
     }
     return Peers(
       listen: listening, address: reached, seeds: try seeds.map { try peer($0, "--join") }, name: ownName,
-      secret: secret, weight: weight)
+      secret: secret, tls: tls, weight: weight)
+  }
+
+  private static func peerTLS(_ sources: inout Sources, _ options: ServeOptions) throws -> PeerTLSPaths? {
+    let certificate = sources.path("peer.certificate", options.peerCertificate)
+    let key = sources.path("peer.key", options.peerKey)
+    let authority = sources.path("peer.authority", options.peerAuthority)
+    switch (certificate, key, authority) {
+    case (nil, nil, nil): return nil
+    case (let certificate?, let key?, let authority?):
+      return PeerTLSPaths(certificate: certificate, key: key, authority: authority)
+    default: throw ValidationError("--peer-certificate, --peer-key and --peer-authority need one another")
+    }
   }
 
   private static func address(_ text: String) throws -> (String, Int) {

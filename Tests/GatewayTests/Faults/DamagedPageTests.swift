@@ -3,7 +3,7 @@ import Load
 import Testing
 
 /// Bad input changes nothing, for the disk's own mistakes: a damaged room is told so, and no other room notices.
-@Suite("The program and a damaged page", .timeLimit(.minutes(2)))
+@Suite("The program and a damaged page", .timeLimit(.minutes(5)))
 struct DamagedPageTests {
   private static let pageBytes = 4096
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Rooms that have ended are kept for 30 days, then deleted.
-@Suite("The program and old rooms", .timeLimit(.minutes(2)))
+@Suite("The program and old rooms", .timeLimit(.minutes(5)))
 struct RetentionTests {
   @Test("rooms that ended more than the retention ago are deleted, and begin anew; others are not")
   func retention() async throws {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What is left of connections when they have gone, in a process of its own.
-@Suite("Hostile connections", .timeLimit(.minutes(3)))
+@Suite("Hostile connections", .timeLimit(.minutes(5)))
 struct HostileConnectionTests {
   private static func descriptors(of server: ServingProcess) throws -> Int {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/\(server.child.pid)/fd").count

@@ -161,15 +161,15 @@ private final class LineInbox: Sendable {
   }
 }
 
-/// `stonepot serve`, once it listens.
+/// `stonepot serve`, `node` or `gateway`, once it listens.
 struct ServingProcess {
   let child: ChildProcess
   let port: Int
 
   init(_ child: ChildProcess) async throws {
     self.child = child
-    let line = try await child.errorLine { $0.contains("listening: ") }
-    let address = try #require(line.firstMatch(of: #/wss?://[^ ]+:(\d+)//#))
+    let line = try await child.errorLine { $0.contains("listening") && $0.contains("://") }
+    let address = try #require(line.firstMatch(of: #/(?:ws|http)s?://[^ ]+:(\d+)//#))
     port = try #require(Int(address.output.1))
   }
 

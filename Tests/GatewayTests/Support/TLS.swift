@@ -34,6 +34,45 @@ struct TestCertificate: Sendable {
   }
 }
 
+/// Certificates of one authority, as the processes of a cluster show one another.
+struct TestAuthority: Sendable {
+  let authority: String
+  let certificate: String
+  let key: String
+
+  /// The three options with which a process takes part.
+  var arguments: [String] {
+    ["--peer-certificate", certificate, "--peer-key", key, "--peer-authority", authority]
+  }
+
+  static func make(_ name: String, in directory: TemporaryDirectory) async throws -> TestAuthority {
+    func file(_ suffix: String) -> String { directory.file("\(name)-\(suffix)") }
+    let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    try await openssl(
+      ["req", "-x509"] + newKey
+        + ["-days", "2", "-keyout", file("ca.key"), "-out", file("ca.pem"), "-subj", "/CN=\(name)"])
+    try await openssl(
+      ["req"] + newKey + ["-keyout", file("peer.key"), "-out", file("peer.csr"), "-subj", "/CN=peer of \(name)"])
+    try await openssl([
+      "x509", "-req", "-in", file("peer.csr"), "-CA", file("ca.pem"), "-CAkey", file("ca.key"), "-CAcreateserial",
+      "-days", "2", "-out", file("peer.pem"),
+    ])
+    return TestAuthority(authority: file("ca.pem"), certificate: file("peer.pem"), key: file("peer.key"))
+  }
+
+  private static func openssl(_ arguments: [String]) async throws {
+    let result = try await ChildProcess("/usr/bin/openssl", arguments).result()
+    try #require(result.exit == .code(0), "\(result.errors)")
+  }
+
+  /// Puts this one's files where the other's are.
+  func replace(_ other: TestAuthority) throws {
+    for (file, target) in [(authority, other.authority), (certificate, other.certificate), (key, other.key)] {
+      try TestCertificate.copy(file, to: target)
+    }
+  }
+}
+
 /// Runs a server with a certificate of its own.
 func withTLSServer(
   _ configure: (inout TestSettings) -> Void = { _ in },

@@ -75,7 +75,7 @@ final class TestServer: Sendable {
       ? LocalLink(to: registry)
       : moving
     let gateway = try await Gateway(
-      settings: settings.gateway, link: link, group: Self.loops, history: Self.history,
+      settings: settings.gateway, link: link, group: Self.loops,
       operationPrefix: "\(UInt64.random(in: .min ... .max))", time: settings.time, metrics: metrics, logger: logger,
       isReady: {
         do throws(StoreError) {

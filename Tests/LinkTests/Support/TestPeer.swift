@@ -32,7 +32,8 @@ final class TestPeer: PeerDelegate {
 
   static func make(
     _ name: String, cluster: String = "test", slotCount: Int = 8, secrets: [String] = ["secret"],
-    tls: PeerCredentials.TLS? = nil, versions: ClosedRange<UInt64> = 1...1, node: String? = nil, seed: UInt64 = 1,
+    tls: PeerCredentials.TLS? = nil, credentials: PeerCredentials? = nil, versions: ClosedRange<UInt64> = 1...1,
+    node: String? = nil, seed: UInt64 = 1,
     _ configure: (inout PeerSettings) -> Void = { _ in }
   ) -> TestPeer {
     let peer = TestPeer(name)
@@ -48,7 +49,8 @@ final class TestPeer: PeerDelegate {
       PeerIdentity(
         cluster: cluster, slotCount: slotCount, node: NodeID(node ?? "\(name)-1"), name: name, kind: .node,
         features: ["x"], versions: versions),
-      credentials: PeerCredentials(secrets: secrets.map { Array($0.utf8) }, tls: tls), settings: settings,
+      credentials: credentials ?? PeerCredentials(secrets: secrets.map { Array($0.utf8) }, tls: tls),
+      settings: settings,
       group: MultiThreadedEventLoopGroup.singleton,
       // Names differ, and so nonces do.
       random: SplitMix64(seed: seed &+ name.utf8.reduce(0) { $0 &* 31 &+ UInt64($1) }), delegate: peer,

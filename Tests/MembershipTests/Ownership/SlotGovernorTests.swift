@@ -68,6 +68,24 @@ private struct Seat {
     #expect(seat.governor.heldSlots.count == Slot.count)
     return seat
   }
+
+  /// A node beside "b", each with the slots that placement gives it.
+  static func besideB() -> Seat {
+    var seat = Seat()
+    seat.heartbeats.append(("b/1", 100))
+    seat.view = Scene.view(["a", "b"].map { Scene.record($0) })
+    let placement = Placement(
+      over: ["a", "b"].map { Placement.Candidate(node: NodeID("\($0)/1"), name: $0, weight: 100) })
+    for slot in Slot.all where placement.owner(of: slot) == NodeID("b/1") {
+      seat.own(slot.number..<(slot.number + 1), "b/1")
+    }
+    for _ in 0..<3 {
+      let directives = seat.read()
+      #expect(seat.grant(directives).isEmpty)
+    }
+    #expect(seat.governor.heldSlots.count == Slot.all.count { placement.owner(of: $0) == NodeID("a/1") })
+    return seat
+  }
 }
 
 private func claims(in directives: [SlotDirective]) -> [SlotClaim] {
@@ -198,6 +216,65 @@ struct SlotGovernorTests {
     }
     #expect(records.count == Slot.count)
     #expect(directives.count { $0 == .drained } == 1)
+  }
+
+  @Test("a drain that is taken back: slots are claimed again, and the next drain ends as well")
+  func drainTakenBack() {
+    var seat = Seat.withAll()
+    for _ in 0..<2 {
+      seat.governor.drain()
+      #expect(seat.pass(200).contains(.drained))
+      seat.own(0..<Slot.count, nil, epoch: seat.rows[0].epoch.number)
+      #expect(claims(in: seat.pass(1000)).isEmpty)
+      seat.governor.endDrain()
+      for _ in 0..<3 {
+        let directives = seat.pass(100)
+        #expect(seat.grant(directives).isEmpty)
+      }
+      #expect(seat.governor.heldSlots.count == Slot.count)
+    }
+  }
+
+  @Test("a slot that an operator moves is handed off against placement, and left alone for a while")
+  func movedAway() throws {
+    var seat = Seat.besideB()
+    let slot = try #require(seat.governor.heldSlots.first?.slot)
+    seat.governor.move(slot, to: NodeID("b/1"), now: seat.now)
+    let directives = handOffs(in: seat.decide())
+    #expect(directives.map(\.slot) == [slot])
+    #expect(directives.map(\.to) == [NodeID("b/1")])
+    seat.own(slot.number..<(slot.number + 1), nil)
+    seat.governor.handOffEnded(slot, released: true, now: seat.now)
+    // The other one never comes for it.
+    #expect(claims(in: seat.pass(4900)).isEmpty)
+    #expect(claims(in: seat.pass(200)).map(\.slot) == [slot])
+  }
+
+  @Test("a slot that an operator moves here is claimed when it is free, and kept until other nodes can own slots")
+  func movedHere() throws {
+    var seat = Seat.besideB()
+    let slot = try #require(seat.rows.first { $0.owner == NodeID("b/1") }?.slot)
+    seat.governor.move(slot, to: seat.governor.me, now: seat.now)
+    #expect(claims(in: seat.pass(200)).isEmpty, "its owner lives and has it")
+    seat.own(slot.number..<(slot.number + 1), nil)
+    let directives = seat.pass(100)
+    #expect(claims(in: directives).map(\.slot) == [slot])
+    #expect(seat.grant(directives).isEmpty)
+    #expect(handOffs(in: seat.pass(20_000)).isEmpty, "it is reserved for a while only, and kept for longer")
+    #expect(seat.governor.isPinned(slot))
+    seat.heartbeats.append(("c/1", 100))
+    seat.view = Scene.view(["a", "b", "c"].map { Scene.record($0, weight: $0 == "c" ? 1 : 100) })
+    #expect(handOffs(in: seat.pass(300)).contains { $0.slot == slot })
+    #expect(!seat.governor.isPinned(slot))
+  }
+
+  @Test("a node that drains takes no slot, whatever an operator wants")
+  func movedToADrain() throws {
+    var seat = Seat.besideB()
+    seat.governor.drain()
+    let slot = try #require(seat.governor.heldSlots.first?.slot)
+    seat.governor.move(slot, to: seat.governor.me, now: seat.now)
+    #expect(handOffs(in: seat.pass(100)).contains { $0.slot == slot })
   }
 
   @Test("a hand-off that failed is tried again later")

@@ -182,6 +182,8 @@ extension Counter.Event {
 struct CounterVoice: RoomVoice {
   typealias Logic = Counter
 
+  var history = ""
+
   static func describe(_ state: Counter.State, at head: SequenceNumber) -> String {
     "\(head) total=\(state.total) trace=\(state.trace) members=\(state.members.map(\.value).joined(separator: ","))"
   }
@@ -212,7 +214,7 @@ struct CounterVoice: RoomVoice {
   }
 
   func resumption(since: SequenceNumber, head: SequenceNumber, now: Timestamp) -> [UInt8] {
-    Array("since \(since) to \(head)".utf8)
+    Array("since \(since) to \(head)\(history)".utf8)
   }
 
   func acknowledgement(of operation: String, at sequence: SequenceNumber, now: Timestamp) -> [UInt8] {

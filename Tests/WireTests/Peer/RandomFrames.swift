@@ -7,7 +7,7 @@ struct RandomFrames {
   var generator: SplitMix64
 
   /// How many kinds `frame` makes.
-  static let kinds = 18
+  static let kinds = 19
 
   mutating func frame() -> PeerFrame { frame(of: generator.below(Self.kinds)) }
 
@@ -30,6 +30,7 @@ struct RandomFrames {
     case 14: .full(room: room(), session: number(), number: number())
     case 15: .reading(number: number(), reading())
     case 16: .notOwner(room: room(), owner())
+    case 17: .move(Slot(generator.below(Slot.count)), to: NodeID(generator.text()))
     default: .output(PeerOutput(room: room(), epoch: Epoch(position().number), items: []))
     }
   }
