@@ -142,6 +142,38 @@ struct MovingTests {
     }
   }
 
+  @Test("an answer comes behind its change, also when the room moves on while its sender still catches up")
+  func answersBehind() async throws {
+    try await withServer {
+      $0.nodes = 2
+    } _: { server async throws in
+      let asha = try await RoomClient.joined(server.port, RoomClient.path + "room?v=2", as: "asha")
+      let isOpen = Promised<Bool>()
+      server.store.journalGate = { _ = await isOpen.value }
+      // It is written, and the owner ends without a word about it.
+      server.store.behaviour = .writeAndAnswer(.stale)
+      asha.add("Dal", as: "asha", opId: "one")
+      try await eventually("the commit") { server.owners.misledCount > 0 }
+      server.store.behaviour = .pass
+      try await server.owners.claim(for: 1)
+      let before = server.store.submittedCommits
+      server.owners.tell(1)
+      // The next owner answers, and the change waits for the journal.
+      asha.add("Naan", as: "asha", opId: "two")
+      try await eventually("the next commit") { server.store.submittedCommits > before }
+      try await server.owners.handOff(from: 1, to: 0)
+      server.owners.tell(0)
+      isOpen.fulfil(true)
+      var told: [String] = []
+      while told.count < 4 {
+        let message = try await asha.next()
+        if let name = message["opId"].string { told.append("\(message["type"].string ?? "") \(name)") }
+      }
+      #expect(told.firstIndex(of: "item_added one") ?? 9 < told.firstIndex(of: "ack one") ?? 0)
+      #expect(told.firstIndex(of: "item_added two") ?? 9 < told.firstIndex(of: "ack two") ?? 0)
+    }
+  }
+
   @Test("a room that nobody has for too long sends its clients away to come back later")
   func givenUp() async throws {
     try await withServer {
