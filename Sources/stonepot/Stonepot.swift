@@ -12,5 +12,5 @@ struct Stonepot: AsyncParsableCommand {
       Exit codes: 0 done; 1 failed, the message says why; 64 wrong usage.
       """,
     version: "0.1.0",
-    subcommands: [ServeCommand.self, GatewayCommand.self, RoomsCommand.self, LoadCommand.self])
+    subcommands: [ServeCommand.self, GatewayCommand.self, RoomsCommand.self, LoadCommand.self, DrillCommand.self])
 }
