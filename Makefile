@@ -6,17 +6,19 @@ LISTEN ?= 127.0.0.1:1999
 STORE ?= sqlite:data/stonepot.sqlite
 SWIFT_BUILD = swift build --scratch-path '$(SCRATCH)'
 SOURCES = Package.swift Sources Tests benchmarks/micro
+DRILL = kill
 SECONDS = 60
 SCENARIOS = closed-loop
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build cluster cluster-down simulate simulate-mutants test test-tsan test-asan fuzz conformance bench bench-micro format lint \
-	setup setup-cluster setup-test setup-conformance setup-bench
+.PHONY: help run build cluster cluster-down drill simulate simulate-mutants test test-tsan test-asan fuzz conformance \
+	bench bench-micro format lint setup setup-cluster setup-drill setup-test setup-conformance setup-bench
 
 help:
 	@echo 'make run          build and serve on $(LISTEN), rooms in ./data'
-	@echo 'make cluster      build and start three nodes and a gateway on this machine; cluster/local does more'
+	@echo 'make cluster      build and start three nodes and two gateways on this machine; cluster/local does more'
 	@echo 'make cluster-down stop them'
+	@echo 'make drill        harm such a cluster under load and audit what its clients saw; DRILL=kill, STORE=sqlite, …'
 	@echo 'make test         everything that continuous integration runs'
 	@echo 'make test-tsan    the tests with the thread sanitizer'
 	@echo 'make test-asan    the tests with the address sanitizer'
@@ -39,6 +41,10 @@ cluster: setup-cluster build
 
 cluster-down:
 	@cluster/local down
+
+# The drill says what was not as promised; see docs/operations.md.
+drill: setup-drill build
+	@cluster/drill '$(DRILL)'
 
 build: setup
 	$(SWIFT_BUILD) -c release --product stonepot
@@ -106,6 +112,9 @@ setup:
 
 setup-cluster:
 	@.ci/setup curl
+
+setup-drill:
+	@.ci/setup curl openssl postgresql iproute2
 
 setup-test:
 	@.ci/setup postgresql strace python3 openssl curl

@@ -374,12 +374,12 @@ extension Room {
 
   private func refuse(_ refusal: Refusal<Logic.Rejection>, _ sender: Sender, in turn: inout Turn<Logic>) {
     refuse(RefusalNotice(code: refusal.code, message: refusal.message), sender, in: &turn)
-    environment.metrics.refusals.increment()
   }
 
   private func refuse(_ notice: RefusalNotice, _ sender: Sender, in turn: inout Turn<Logic>) {
     let text = environment.voice.refusal(notice.naming(sender.opId), now: turn.now)
     turn.say(.direct(sender.session, text), to: sender.subscriber)
+    environment.metrics.refusals.increment()
   }
 
   func sync(

@@ -14,5 +14,6 @@ struct Stonepot: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, NodeCommand.self, GatewayCommand.self, AdminCommand.self, RoomsCommand.self, LoadCommand.self,
+      DrillCommand.self,
     ])
 }

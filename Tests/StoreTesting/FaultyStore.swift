@@ -20,6 +20,7 @@ package final class FaultyStore: RoomStore {
     var held: [Held] = []
     var submitted = 0
     var readError: StoreError?
+    var journalGate: (@Sendable () async -> Void)?
     var writeError: StoreError?
   }
 
@@ -63,6 +64,12 @@ package final class FaultyStore: RoomStore {
   package var heldCommits: [RoomCommit] { state.withLock { $0.held.map(\.commit) } }
   /// All commits that were handed in, whatever became of them.
   package var submittedCommits: Int { state.withLock { $0.submitted } }
+
+  /// Waited for by each reading of a journal.
+  package var journalGate: (@Sendable () async -> Void)? {
+    get { state.withLock { $0.journalGate } }
+    set { state.withLock { $0.journalGate = newValue } }
+  }
 
   /// Thrown by `load`, `journal`, `rooms`, `slots`, `nodes` and `dueTimers` until it is nil again.
   package var readError: StoreError? {
@@ -148,6 +155,7 @@ package final class FaultyStore: RoomStore {
     of room: RoomID, after: SequenceNumber, through: SequenceNumber
   ) async throws(StoreError) -> [JournalRow]? {
     try read()
+    await state.withLock { $0.journalGate }?()
     return try await inner.journal(of: room, after: after, through: through)
   }
 

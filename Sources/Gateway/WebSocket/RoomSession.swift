@@ -46,6 +46,11 @@ final class RoomSession: WebSocketApplication {
     }
 
     mutating func append(direct frame: ByteBuffer) { pieces.append(.direct(frame)) }
+
+    /// Changes that wait are left out where the client gets them otherwise; answers never are.
+    var answers: [ByteBuffer] {
+      pieces.compactMap { if case .direct(let frame) = $0 { frame } else { nil } }
+    }
   }
 
   let room: RoomID
@@ -56,6 +61,9 @@ final class RoomSession: WebSocketApplication {
   private let loopIndex: Int
   private var connection: (any ClientSocket)?
   private var feed = Feed.waiting
+  /// Answers that have come while the client waited. They go out behind what it is told next, which has the changes that
+  /// they are about. Their number is bounded by what it sends.
+  private var heldAnswers: [ByteBuffer] = []
   /// The last position that went out to the client.
   private var seen = SequenceNumber.zero
   /// The last position that goes out when the missed changes do.
@@ -294,7 +302,7 @@ final class RoomSession: WebSocketApplication {
     switch feed {
     case .lagging: open(rehomedAt: nil)
     case .waiting, .live, .resuming:
-      if case .resuming(let backlog) = feed { sendAnswers(of: backlog) }
+      if case .resuming(let backlog) = feed { heldAnswers += backlog.answers }
       feed = .waiting
       open(rehomedAt: hasBegun ? seen : nil)
     }
@@ -330,7 +338,7 @@ final class RoomSession: WebSocketApplication {
     case .resuming(var backlog):
       feed = .waiting
       guard backlog.count < hub.settings.resumeBacklog else {
-        sendAnswers(of: backlog)
+        heldAnswers += backlog.answers
         send(.resync(number))
         return
       }
@@ -369,25 +377,23 @@ final class RoomSession: WebSocketApplication {
 
   /// Answers to the client's own operations are not left out: their number is bounded by what it sends.
   private func deliverDirect(_ frame: ByteBuffer) {
-    if case .resuming(var backlog) = feed {
+    switch feed {
+    case .waiting: heldAnswers.append(frame)
+    case .resuming(var backlog):
       feed = .waiting
       backlog.append(direct: frame)
       feed = .resuming(backlog)
-    } else {
-      connection?.send(frame)
+    case .live, .lagging: connection?.send(frame)
     }
-  }
-
-  /// Changes that wait are left out where the client gets the state instead; answers never are.
-  private func sendAnswers(of backlog: Backlog) {
-    for case .direct(let frame) in backlog.pieces { connection?.send(frame) }
   }
 
   private func deliverState(_ frame: ByteBuffer?, at head: SequenceNumber) {
     guard let connection else { return }
-    let feedBefore = feed
+    if case .resuming(let backlog) = feed { heldAnswers += backlog.answers }
+    let answers = heldAnswers
+    heldAnswers = []
     // Behind the state, as it has the changes that they are about.
-    defer { if case .resuming(let backlog) = feedBefore { sendAnswers(of: backlog) } }
+    defer { for frame in answers { connection.send(frame) } }
     guard connection.isWritable else { return lag() }
     if let frame { connection.send(frame) }
     seen = head
@@ -402,7 +408,10 @@ final class RoomSession: WebSocketApplication {
       hasBegun = true
     }
     backlogSeen = head
-    feed = .resuming(Backlog())
+    var backlog = Backlog()
+    for frame in heldAnswers { backlog.append(direct: frame) }
+    heldAnswers = []
+    feed = .resuming(backlog)
   }
 
   private func finishResuming(_ missed: [ByteBuffer]) {

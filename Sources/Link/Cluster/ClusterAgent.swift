@@ -386,7 +386,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       state.isDecisionDue = true
       return book.learn(slots.map { state.swim.ownership[$0] })
     }
-    if isNew { link.ownersChanged() }
+    if isNew { link.ownersChanged(in: slots) }
   }
 
   // MARK: - Slots

@@ -41,6 +41,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
     }
 
     let room: RoomID
+    let slot: Slot
     let audience: any RoomSubscriber
     let state = Mutex(State())
     /// The number of the leg that is heard. Held while something is passed on, so that nothing of an old leg comes behind
@@ -49,6 +50,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
 
     init(room: RoomID, audience: any RoomSubscriber) {
       self.room = room
+      slot = Slot(of: room)
       self.audience = audience
     }
   }
@@ -180,12 +182,20 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
     for leg in legs { lose(leg) }
   }
 
-  /// Something about owners has changed: whoever looks need not wait.
-  public func ownersChanged() {
-    let looking = routes.withLock { routes in
-      routes.values.filter { route in route.state.withLock { $0.isLooking } }
+  /// Something about the owners of these slots has changed: whoever looks for one need not wait, and whoever is at another
+  /// goes to the present one. The old owner would say so, too; but it may be cut off, or wait for a store that it does
+  /// not reach.
+  public func ownersChanged(in slots: some Sequence<Slot> = Slot.all) {
+    let slots = Set(slots)
+    let concerned = routes.withLock { routes in routes.values.filter { slots.contains($0.slot) } }
+    for route in concerned {
+      let (isLooking, leg) = route.state.withLock { ($0.isLooking, $0.leg) }
+      if isLooking {
+        scheduler.run(after: .zero) { self.find(route, isExtra: true) }
+      } else if let leg, let carrier = finder.carrier(for: route.room), carrier !== leg.carrier {
+        lose(leg)
+      }
     }
-    for route in looking { scheduler.run(after: .zero) { self.find(route, isExtra: true) } }
   }
 
   // MARK: - Looking for owners

@@ -24,11 +24,13 @@ final class LoadDialer {
 
   /// Connects to a room and asks for the upgrade. What goes wrong before there is a channel, the client is told as
   /// `webSocketFailed`.
+  ///
+  /// - Parameter query: what else the server is to know, as `&name=value`. Dialect 2 only.
   func connect<Client: DialedClient>(
-    _ client: Client, to room: String, connected: @escaping (any Channel) -> Void
+    _ client: Client, to room: String, query: String = "", connected: @escaping (any Channel) -> Void
   ) {
     var path = target.path + room
-    if dialect == .deltas { path += "?v=2" }
+    if dialect == .deltas { path += "?v=2" + query }
     let request = UpgradeExchange.request(host: target.host, port: target.port, path: path)
     let bound = NIOLoopBound(client, eventLoop: eventLoop)
     var bootstrap = ClientBootstrap(group: eventLoop)

@@ -20,6 +20,9 @@ public struct GossipMessage: Hashable, Sendable {
     case leave
     /// News only.
     case gossip
+
+    /// Whether it comes with all that its sender knows.
+    var isState: Bool { self == .pushPull || self == .pushPullReply }
   }
 
   /// The sender, as it describes itself.

@@ -54,6 +54,7 @@ extension SlotGovernor {
       reached.count * 2 > fresh.count || (reached.count * 2 == fresh.count && reached.first == fresh.first)
     if isMajority {
       minoritySince = nil
+      if hasSteppedDown { returnedAt = now }
       hasSteppedDown = false
       return []
     }
@@ -214,7 +215,8 @@ extension SlotGovernor {
     guard let entry else {
       return isSilent(owner, since: nil, observed: deadlines.heartbeatInterval * 2, reading: reading, now: now)
     }
-    guard entry.status.isLive else { return true }
+    // It was out of reach of everybody, and may not have heard yet who lives.
+    guard entry.status.isLive else { return returnedAt.map { now - $0 >= deadlines.returnGrace } ?? true }
     return isSilent(owner, since: entry.since, observed: deadlines.heartbeatDead, reading: reading, now: now)
   }
 }

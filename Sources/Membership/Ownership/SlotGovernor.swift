@@ -57,6 +57,8 @@ public struct SlotGovernor: Sendable {
   /// Since when readings have come without a gap: only then is an old heartbeat the node's fault and not the store's.
   var readableSince: MonotonicTime?
   var minoritySince: MonotonicTime?
+  /// When this node reached a majority again after it had stepped down.
+  var returnedAt: MonotonicTime?
   /// Where the slots ought to be, as of the last `decide`.
   public internal(set) var placement = Placement(over: [])
   public internal(set) var hasSteppedDown = false

@@ -29,6 +29,15 @@ extension Swim {
     }
   }
 
+  /// What one who tells all it knows says of a member that lives, as far as is known here. Whoever comes back from behind
+  /// a partition takes everybody else for dead: that is an accusation, and the accused may refute it. Source: the merging
+  /// of remote state in hashicorp/memberlist.
+  func doubted(_ record: MemberRecord, by sender: NodeID) -> MemberRecord {
+    guard record.status == .dead, let index = index(of: record.node), peers[index].isLive else { return record }
+    return MemberRecord(
+      member: record.member, status: .suspect, incarnation: record.incarnation, accusers: [sender])
+  }
+
   /// What others say of this node counts only until it speaks up.
   private mutating func refute(_ record: MemberRecord) {
     guard record.overrides(own) else { return }

@@ -140,7 +140,9 @@ public struct Swim: Sendable {
     var directives: [SwimDirective] = []
     noticePause(now: now)
     apply(message.sender, now: now, &directives)
-    for record in message.members where record.node != message.sender.node { apply(record, now: now, &directives) }
+    for record in message.members where record.node != message.sender.node {
+      apply(message.body.isState ? doubted(record, by: message.sender.node) : record, now: now, &directives)
+    }
     let news = message.ownership.filter { ownership.merge($0, now: now) }.map(\.slot)
     if !news.isEmpty {
       ownershipNews.add(news)

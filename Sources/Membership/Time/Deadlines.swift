@@ -140,6 +140,13 @@ public struct Deadlines: Sendable, Equatable {
   /// writes that will be refused for longer.
   public var stepDownGrace: Duration = .milliseconds(2500)
 
+  /// For how long a node that had stepped down, and reaches a majority again, takes nothing from members that it takes for
+  /// dead. Default 2 s.
+  ///
+  /// At least `reconnectInterval` and some rounds of gossip: so long others may take to be heard of again. Less: who comes
+  /// back takes slots from the living. More: when a node dies in that time, its slots wait.
+  public var returnGrace: Duration = .seconds(2)
+
   /// For how long a member is alive before slots are handed to it. Default 2 s.
   ///
   /// Less: a member that comes and goes takes slots along. More: a new node idles for longer.

@@ -127,7 +127,7 @@ struct LoadOptions: ParsableArguments {
   }
 
   func run(_ pacing: LoadScenario.Pacing, _ size: LoadSize) async throws {
-    var scenario = LoadScenario(roomPrefix: prefix ?? Self.newPrefix())
+    var scenario = LoadScenario(roomPrefix: prefix ?? Self.newPrefix("load"))
     scenario.rooms = size.rooms
     scenario.participantsPerRoom = size.participants
     scenario.listenersPerRoom = size.listeners
@@ -141,7 +141,7 @@ struct LoadOptions: ParsableArguments {
     scenario.eventLoops = size.loops
     if let complaint = scenario.complaint { throw ValidationError(complaint) }
     let runner = LoadRunner(scenario: scenario, target: try target())
-    let report = try await orExit { try await runner.run() }
+    let report = try await Self.orExit("load") { try await runner.run() }
     try write(report, summary: report.summary)
     if !report.errors.isEmpty { throw ExitCode(1) }
   }
@@ -155,17 +155,18 @@ struct LoadOptions: ParsableArguments {
     return target
   }
 
-  private static func newPrefix() -> String {
+  /// Something that no other run has, as rooms of a run are new.
+  static func newPrefix(_ command: String) -> String {
     let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
-    return "load-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
+    return "\(command)-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
   }
 
   /// Runs it; says why it could not begin, and ends with 2.
-  func orExit<Report>(_ body: () async throws -> Report) async throws -> Report {
+  static func orExit<Report>(_ command: String, _ body: () async throws -> Report) async throws -> Report {
     do {
       return try await body()
     } catch {
-      FileHandle.standardError.write(Data("load: \(error)\n".utf8))
+      FileHandle.standardError.write(Data("\(command): \(error)\n".utf8))
       throw ExitCode(2)
     }
   }
@@ -173,13 +174,17 @@ struct LoadOptions: ParsableArguments {
   func write(_ report: some Encodable, summary: String) throws {
     if json != "-" { print(summary) }
     guard let json else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let data = try encoder.encode(report) + Data("\n".utf8)
+    let data = try Self.encode(report)
     if json == "-" {
       FileHandle.standardOutput.write(data)
     } else {
       try data.write(to: URL(fileURLWithPath: json), options: .atomic)
     }
+  }
+
+  static func encode(_ report: some Encodable) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(report) + Data("\n".utf8)
   }
 }

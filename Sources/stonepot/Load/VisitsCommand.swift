@@ -31,7 +31,7 @@ struct VisitsCommand: AsyncParsableCommand {
     scenario.seconds = options.seconds
     if let complaint = scenario.complaint { throw ValidationError(complaint) }
     let runner = VisitRunner(scenario: scenario, target: try options.target())
-    let report = try await options.orExit { try await runner.run() }
+    let report = try await LoadOptions.orExit("load") { try await runner.run() }
     try options.write(report, summary: report.summary)
     if !report.errors.isEmpty { throw ExitCode(1) }
   }

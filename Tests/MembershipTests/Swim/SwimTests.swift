@@ -95,6 +95,25 @@ struct SwimTests {
     #expect(a.status("c") == .alive)
   }
 
+  @Test("memberlist: a death that comes with all that somebody knows is an accusation, until the accused has had time")
+  func hearsay() {
+    for body in [GossipMessage.Body.pushPull, .pushPullReply] {
+      var a = Driven(knowing: [b, c, Scene.record("e")])
+      a.hear(body, from: b, saying: [Scene.record("c", .dead), Scene.record("d", .dead)])
+      #expect(a.status("c") == .suspect)
+      #expect(a.status("d") == .dead)
+      a.hear(.gossip, from: Scene.record("c", incarnation: 2))
+      a.hear(body, from: b, saying: [Scene.record("c", .dead)])
+      #expect(a.status("c") == .alive)
+      // It may be dead indeed. Who has left is not accused of anything.
+      a.hear(body, from: b, saying: [Scene.record("c", .dead, incarnation: 2), Scene.record("e", .left)])
+      #expect(a.status("c") == .suspect)
+      #expect(a.status("e") == .left)
+      answerAll(&a, except: "c", millis: 2500)
+      #expect(a.status("c") == .dead)
+    }
+  }
+
   @Test("what is said of a member is the first thing it is told")
   func buddy() {
     var deadlines = Deadlines()

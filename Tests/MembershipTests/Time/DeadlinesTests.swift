@@ -39,6 +39,12 @@ struct DeadlinesTests {
     #expect(deadlines.detectionBound(members: 5) + deadlines.readingInterval <= .seconds(5))
   }
 
+  @Test("who comes back from behind a partition hears of the living before it claims from them")
+  func comingBack() {
+    #expect(deadlines.returnGrace >= deadlines.reconnectInterval + deadlines.gossipInterval * 4)
+    #expect(deadlines.returnGrace <= deadlines.rebalanceDelay)
+  }
+
   @Test("nobody claims from a stopped owner while it may still take itself for fresh")
   func freshness() {
     #expect(deadlines.pingTimeout + deadlines.suspicionMin >= deadlines.freshness)

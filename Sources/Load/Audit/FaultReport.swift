@@ -1,0 +1,47 @@
+/// What a drill did to a cluster, as whoever did it tells.
+package struct FaultReport: Sendable, Equatable {
+  package struct Mark: Sendable, Equatable {
+    package var time: UInt64
+    package var text: String
+    /// Whether it is the end of a fault, and not its beginning.
+    package var isHealing = false
+  }
+
+  package enum Ending: Sendable, Equatable {
+    /// All faults happened.
+    case done
+    /// They cannot happen here.
+    case skipped
+    case failed(String)
+  }
+
+  /// When faults began and ended.
+  package private(set) var marks: [Mark] = []
+  /// How it is known that they happened.
+  package private(set) var proofs: [String] = []
+  /// What else is worth telling.
+  package private(set) var notes: [String] = []
+  /// Whether clients may lose their connections.
+  package private(set) var expectsClosing = false
+  package var ending = Ending.done
+
+  package init() {}
+
+  /// Takes a line of the script: `fault`, `healed`, `proof` or `note` and a text, or `expect closed`.
+  ///
+  /// - Returns: false if it is none of these.
+  package mutating func read(_ line: String, at time: UInt64) -> Bool {
+    let words = line.split(separator: " ", maxSplits: 1)
+    guard words.count == 2 else { return false }
+    let text = String(words[1])
+    switch words[0] {
+    case "fault": marks.append(Mark(time: time, text: text))
+    case "healed": marks.append(Mark(time: time, text: text, isHealing: true))
+    case "proof": proofs.append(text)
+    case "note": notes.append(text)
+    case "expect" where text == "closed": expectsClosing = true
+    default: return false
+    }
+    return true
+  }
+}

@@ -1,0 +1,185 @@
+import NIOCore
+
+/// All rooms and clients of a drill. Everything here runs on one event loop.
+final class DrillWorker {
+  /// Enough to keep a server busy, and few enough for any listen queue.
+  private static let maxConnecting = 32
+  private static let maxReading = 32
+
+  let scenario: DrillScenario
+  let gateways: [LoadDialer]
+  /// The store's past, as clients were told last.
+  var storeHistory: String?
+  private(set) var isClosing = false
+  /// What should not be, beside what the audit finds.
+  private(set) var errors = LoadErrors()
+
+  private let eventLoop: any EventLoop
+  private var rooms: [DrillRoom] = []
+  private var channels: [any Channel] = []
+  private let ready: EventLoopPromise<Void>
+  private var isReady = false
+  private var unprepared: Int
+  private var unconnected: ArraySlice<DrillClient> = []
+  private var isIssuing = false
+  private var issued = 0
+  private var unread: ArraySlice<DrillRoom> = []
+  private var reading = 0
+  /// Whether nobody changes anything any more.
+  private var isFinal = false
+
+  init(scenario: DrillScenario, gateways: [(LoadTarget, SocketAddress)], eventLoop: any EventLoop) {
+    self.scenario = scenario
+    self.eventLoop = eventLoop
+    self.gateways = gateways.map {
+      LoadDialer(target: $0.0, address: $0.1, dialect: .deltas, eventLoop: eventLoop)
+    }
+    ready = eventLoop.makePromise()
+    unprepared = scenario.rooms * scenario.participantsPerRoom
+    rooms = (0..<scenario.rooms).map { DrillRoom(number: $0, worker: self) }
+  }
+
+  func later(_ pause: TimeAmount, _ body: @escaping () -> Void) {
+    eventLoop.assumeIsolated().scheduleTask(in: pause, body)
+  }
+
+  func opened(_ channel: any Channel) {
+    if isClosing { return channel.close(promise: nil) }
+    // Those that have ended are of no interest any more.
+    if channels.count > 2 * rooms.count * scenario.participantsPerRoom + 1000 { channels.removeAll { !$0.isActive } }
+    channels.append(channel)
+  }
+
+  func failed(_ text: String) {
+    guard !isClosing else { return }
+    errors.note(text)
+    becomeReady(.failure(LoadFailure.setup(text)))
+  }
+
+  // MARK: Setting up
+
+  /// Connects everybody, and has everybody join and add an item.
+  func setUp() -> EventLoopFuture<Void> {
+    unconnected = ArraySlice(rooms.flatMap(\.clients))
+    later(.milliseconds(Int64(scenario.setupTimeoutSeconds * 1000))) {
+      self.becomeReady(.failure(LoadFailure.setup("\(self.unprepared) clients were not ready in time")))
+    }
+    for _ in 0..<Self.maxConnecting { connectNext() }
+    return ready.futureResult
+  }
+
+  func connectNext() { unconnected.popFirst()?.connect() }
+
+  func prepared() {
+    unprepared -= 1
+    if unprepared == 0 { becomeReady(.success(())) }
+  }
+
+  private func becomeReady(_ result: Result<Void, any Error>) {
+    guard !isReady else { return }
+    isReady = true
+    ready.completeWith(result)
+  }
+
+  // MARK: Running
+
+  /// Lets operations be due until `stop`: a room after the other, so that each has one at equal distances.
+  func start() {
+    isIssuing = true
+    var schedule = OpenLoopSchedule(
+      start: NIODeadline.now().uptimeNanoseconds, rate: scenario.operationsPerSecond)
+    func issue() {
+      guard isIssuing else { return }
+      let now = NIODeadline.now().uptimeNanoseconds
+      while let due = schedule.next(until: now) {
+        let room = rooms[due.number % rooms.count]
+        room.clients[due.number / rooms.count % room.clients.count].operationDue(at: due.time)
+        issued += 1
+      }
+      later(.milliseconds(1), issue)
+    }
+    issue()
+  }
+
+  func stop() { isIssuing = false }
+
+  /// How it goes: operations that were due so far, and those that wait for an answer.
+  var progress: (issued: Int, unanswered: Int) { (issued, unanswered) }
+
+  private var unanswered: Int { rooms.reduce(0) { $0 + $1.clients.reduce(0) { $0 + $1.unanswered } } }
+
+  /// Waits until everything is answered; not for ever.
+  func drain() -> EventLoopFuture<Void> {
+    let drained = eventLoop.makePromise(of: Void.self)
+    let end = NIODeadline.now() + .milliseconds(Int64(scenario.patienceSeconds * 1000))
+    func look() {
+      guard unanswered > 0, NIODeadline.now() < end else { return drained.succeed() }
+      later(.milliseconds(20), look)
+    }
+    look()
+    return drained.futureResult
+  }
+
+  // MARK: Reading the journals
+
+  func consider(_ room: DrillRoom) {
+    guard room.head - room.reader.outcome.journal.count >= scenario.journalPiece, !room.isToBeRead, !isClosing else {
+      return
+    }
+    room.isToBeRead = true
+    unread.append(room)
+    readMore()
+  }
+
+  /// Reads all journals to their ends, and the final states.
+  func readAll() -> EventLoopFuture<Void> {
+    let read = eventLoop.makePromise(of: Void.self)
+    unread = rooms[...]
+    isFinal = true
+    func look() {
+      readMore()
+      guard reading > 0 || !unread.isEmpty else { return read.succeed() }
+      later(.milliseconds(10), look)
+    }
+    look()
+    return read.futureResult
+  }
+
+  private func readMore() {
+    while reading < Self.maxReading, let room = unread.popFirst() {
+      guard room.reader.isIdle else {
+        // It reads a piece of it. It comes again.
+        unread.append(room)
+        return
+      }
+      reading += 1
+      room.reader.read(withState: isFinal) {
+        self.reading -= 1
+        room.isToBeRead = false
+        if !self.isClosing { self.readMore() }
+      }
+    }
+  }
+
+  // MARK: Ending
+
+  var histories: [RoomHistory] {
+    rooms.map { RoomHistory(name: $0.name, clients: $0.clients.map(\.history), outcome: $0.reader.outcome) }
+  }
+
+  func closeAll() -> EventLoopFuture<Void> {
+    isClosing = true
+    isIssuing = false
+    becomeReady(.failure(LoadFailure.setup("given up")))
+    let closed = channels.map { channel in
+      channel.close(promise: nil)
+      return channel.closeFuture
+    }
+    let allClosed = EventLoopFuture<Void>.andAllComplete(closed, on: eventLoop)
+    allClosed.assumeIsolated().whenComplete { _ in
+      for room in self.rooms { room.takeApart() }
+      self.rooms = []
+    }
+    return allClosed
+  }
+}
