@@ -42,7 +42,7 @@ struct ClusterTests {
         for (index, room) in rooms.enumerated() {
           for number in 0..<2 {
             group.addTask {
-              var participant = LoadedParticipant(2 * index + number, seed: seed)
+              var participant = LoadedParticipant(2 * index + number, seed: seed, takesStates: fate == .stopped)
               try await participant.live(port, room: room, exactly: each, told: progress)
               return (room, participant)
             }

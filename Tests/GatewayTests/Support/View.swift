@@ -29,6 +29,10 @@ struct View: Sendable {
   private(set) var problems: [String] = []
   /// Nothing has come since it was told that what it missed follows.
   private var isResuming = false
+  /// Whether a state may stand for missed changes at any time: where the store is in trouble, and its rooms are loaded anew.
+  private let takesStates: Bool
+
+  init(takesStates: Bool = false) { self.takesStates = takesStates }
 
   /// The message with which dialect 2 tells of an event; made of the journal alone, byte for byte.
   static func text(of record: Recorded<OrderEvent>) -> String {
@@ -42,7 +46,7 @@ struct View: Sendable {
     case "sync":
       // The first state of all; or the answer to a join that was taken before, which says where the client is anyway, or
       // overtakes what it missed.
-      if let last, isResuming ? position < last : position != last {
+      if let last, isResuming || takesStates ? position < last : position != last {
         problems.append("a state at \(position) after \(last)")
       }
       last = position
@@ -99,7 +103,7 @@ struct LoadedParticipant: Sendable {
   }
 
   let id: String
-  private(set) var view = View()
+  private(set) var view: View
   /// The position that each accepted operation was answered with.
   private(set) var acknowledged: [String: Int] = [:]
   private(set) var problems: [String] = []
@@ -112,7 +116,8 @@ struct LoadedParticipant: Sendable {
   /// The name of an operation that is refused: its answer is the end of what the room had to say before.
   private static let last = "last"
 
-  init(_ number: Int, seed: UInt64) {
+  init(_ number: Int, seed: UInt64, takesStates: Bool = false) {
+    view = View(takesStates: takesStates)
     id = "participant-\(number)"
     generator = SplitMix64(seed: seed &+ UInt64(number) &* 7919)
   }
