@@ -8,7 +8,7 @@ struct SimulationTests {
   func seeds(part: Int) throws {
     let (code, output) = try simulate(["--seeds", "50", "--first", "\(part * 50 + 1)"])
     #expect(code == 0, "\(output.suffix(4000))")
-    print(output.split(separator: "\n").last ?? "")
+    print(lastLine(of: output))
   }
 
   @Test("a seed gives the same run in each process")
@@ -21,7 +21,7 @@ struct SimulationTests {
   func mutant(name: String) throws {
     let (code, output) = try simulate(["--mutant", name])
     #expect(code == 0, "\(output.suffix(4000))")
-    print(output.split(separator: "\n").last ?? "")
+    print(lastLine(of: output))
   }
 
   @Test("what is no option is refused")
@@ -34,6 +34,11 @@ struct SimulationTests {
   private static func mutants() throws -> [String] {
     try simulate(["--mutants"]).output.split(separator: "\n").map(String.init)
   }
+}
+
+private func lastLine(of output: String) -> String {
+  let lines = output.split(separator: "\n").map(String.init)
+  return lines.last ?? ""
 }
 
 private func simulate(_ arguments: [String]) throws -> (code: Int32, output: String) {
