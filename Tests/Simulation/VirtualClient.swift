@@ -236,7 +236,7 @@ final class VirtualClient: @unchecked Sendable {
     }
     acknowledged[name] = position
     cluster.acknowledged(room, position)
-    let positions = cluster.positions(of: OperationID(participant: ParticipantID(id), value: name), in: room)
+    let positions = positions(of: name)
     if positions.last?.number != Int64(position) {
       cluster.violate(.safety, "\(name) is answered with \(position) and is at \(positions)")
     }
@@ -249,7 +249,7 @@ final class VirtualClient: @unchecked Sendable {
     }
     guard let name = message.subject, let operation = pending.first(where: { $0.name == name }) else { return }
     if message.code == "store_unavailable", attempts[name] == 1 {
-      let positions = cluster.positions(of: OperationID(participant: ParticipantID(id), value: name), in: room)
+      let positions = positions(of: name)
       if !positions.isEmpty { cluster.violate(.safety, "\(name) is said not to be applied and is at \(positions)") }
     }
     if message.isRetryable {
@@ -263,6 +263,11 @@ final class VirtualClient: @unchecked Sendable {
     if !["item_not_found", "not_joined", "limit_exceeded"].contains(message.code ?? "") {
       cluster.violate(.safety, "\(name) is refused: \(message.code ?? "")")
     }
+  }
+
+  /// Where an operation of its own is in the store.
+  private func positions(of name: String) -> [SequenceNumber] {
+    cluster.positions(of: OperationID(participant: ParticipantID(id), value: name), in: room)
   }
 
   // MARK: - In the end
@@ -282,13 +287,13 @@ final class VirtualClient: @unchecked Sendable {
 
   func judge() {
     for (name, position) in acknowledged {
-      let positions = cluster.positions(of: OperationID(participant: ParticipantID(id), value: name), in: room)
+      let positions = positions(of: name)
       if positions.last?.number != Int64(position) {
         cluster.violate(.safety, "\(name) was answered with \(position) and is at \(positions)")
       }
     }
     for name in refused {
-      let positions = cluster.positions(of: OperationID(participant: ParticipantID(id), value: name), in: room)
+      let positions = positions(of: name)
       if !positions.isEmpty { cluster.violate(.safety, "\(name) was refused for good and is at \(positions)") }
     }
     for (name, connection) in dishes {

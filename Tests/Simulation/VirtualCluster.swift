@@ -227,20 +227,16 @@ final class VirtualCluster: @unchecked Sendable {
       guard let node else { return }
       let others = Self.nodeNames + (chance.once(in: 2) ? Self.gatewayNames : [])
       let ways = others.filter { $0 != node.life.name }.flatMap { other in
-        let (out, back) = (
-          VirtualNetwork.Way(from: node.life.name, to: other), VirtualNetwork.Way(from: other, to: node.life.name)
-        )
-        return fault == .isolate ? [out, back] : [chance.once(in: 2) ? out : back]
+        let both = Self.ways(between: [node.life.name], and: [other])
+        return fault == .isolate ? both : [chance.once(in: 2) ? both[0] : both[1]]
       }
       block(ways, for: time)
     case .island:
       guard let node, gateways.count == 2 else { return }
       let side = [node.life.name, chance.pick(gateways).life.name]
       let others = (Self.nodeNames + Self.gatewayNames).filter { !side.contains($0) }
-      let name = node.life.name
-      store.weather.unreachable.insert(name)
-      scheduler.after(time) { self.store.weather.unreachable.remove(name) }
-      block(side.flatMap { one in others.flatMap { [.init(from: one, to: $0), .init(from: $0, to: one)] } }, for: time)
+      cutOffStore(node.life.name, for: time)
+      block(Self.ways(between: side, and: others), for: time)
       // Those who come from the one side to the other must not be taken back.
       for number in 1...10 {
         scheduler.after(Int64(number) * 300_000_000) { self.chance.pick(self.clients).breakConnection() }
@@ -249,18 +245,14 @@ final class VirtualCluster: @unchecked Sendable {
       guard let node else { return }
       let name = node.life.name
       note("\(name) cannot reach the store for \(time / 1_000_000) ms")
-      store.weather.unreachable.insert(name)
-      scheduler.after(time) { self.store.weather.unreachable.remove(name) }
+      cutOffStore(name, for: time)
       if fault == .cutOffBoth {
-        block(
-          Self.nodeNames.filter { $0 != name }.flatMap {
-            [VirtualNetwork.Way(from: name, to: $0), VirtualNetwork.Way(from: $0, to: name)]
-          }, for: time)
+        block(Self.ways(between: [name], and: Self.nodeNames.filter { $0 != name }), for: time)
       }
     case .cutOffGateway:
       guard let node, !gateways.isEmpty else { return }
       let gateway = chance.pick(gateways).life.name
-      block([.init(from: gateway, to: node.life.name), .init(from: node.life.name, to: gateway)], for: time)
+      block(Self.ways(between: [gateway], and: [node.life.name]), for: time)
     case .badGossip:
       let (loss, double, overtaking) = (chance.below(40), chance.below(20), chance.below(40))
       change("gossip gets lost (\(loss) %), doubled, overtaken", for: time) {
@@ -311,6 +303,16 @@ final class VirtualCluster: @unchecked Sendable {
       note("the time of day of \(node.life.name) jumps by \(step) ms")
       node.life.wallOffsetMillis += step
     }
+  }
+
+  /// Both ways between each of the one side and each of the other.
+  private static func ways(between side: [String], and others: [String]) -> [VirtualNetwork.Way] {
+    side.flatMap { one in others.flatMap { [.init(from: one, to: $0), .init(from: $0, to: one)] } }
+  }
+
+  private func cutOffStore(_ name: String, for time: Int64) {
+    store.weather.unreachable.insert(name)
+    scheduler.after(time) { self.store.weather.unreachable.remove(name) }
   }
 
   private func block(_ ways: [VirtualNetwork.Way], for time: Int64) {

@@ -117,7 +117,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       state.swim.nextWake <= now ? state.swim.tick(now: now) : []
     }
     carryOut(directives)
-    decide(isDue: state.withLock { $0.isDecisionDue })
+    decide(isDue: false)
   }
 
   /// Hands all slots off, and returns when nothing is held any more, or the time is over.
@@ -394,7 +394,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   private func decide(isDue: Bool) {
     let now = clock()
     let directives = state.withLock { state -> [SlotDirective] in
-      guard isDue || now - state.lastDecision >= .milliseconds(100) else { return [] }
+      guard isDue || state.isDecisionDue || now - state.lastDecision >= .milliseconds(100) else { return [] }
       state.lastDecision = now
       state.isDecisionDue = false
       return state.governor?.decide(view: state.swim.view, ownership: state.swim.ownership, now: now) ?? []
