@@ -34,7 +34,7 @@ struct PeerMappingTests {
       .relay([1, 2], by: asha, session: session), .resync(session), .close(session),
     ]
     for request in requests {
-      let frame = try throughBytes(.request(room: room, PeerRequest(request, number: 5)))
+      let frame = try throughBytes(.request(room: room, PeerRequest(request, session: 7, number: 5)))
       guard case .request(room, let arrived) = frame else {
         Issue.record("\(frame)")
         return

@@ -2,21 +2,22 @@ package import RoomCore
 package import Rooms
 package import Wire
 
-// How what is said to a room, and what a room says, goes over a connection between processes. Sessions are numbered by
-// their gateway there, and by whoever owns the room here; who calls knows both numbers.
+// How what is said to a room, and what a room says, goes over a connection between processes. A session has a name on the
+// connection, and a number on either side; who calls knows both.
 
 extension PeerRequest {
-  /// - Parameter number: how many operations the session has sent, this one included.
-  package init<Command: PeerCommand>(_ request: RoomRequest<Command>, number: UInt64) {
+  /// - Parameters:
+  ///   - session: the session's name on the connection.
+  ///   - number: how many operations the session has sent, this one included.
+  package init<Command: PeerCommand>(_ request: RoomRequest<Command>, session: UInt64, number: UInt64) {
     self =
       switch request {
-      case .open(let opening): .open(PeerOpening(opening))
-      case .operation(let operation, let session, let opId):
+      case .open(let opening): .open(PeerOpening(opening, session: session))
+      case .operation(let operation, _, let opId):
         .operation(PeerOperation(operation, session: session, number: number, opId: opId))
-      case .relay(let text, let participant, let session):
-        .relay(session: session.number, participant: participant, text: text)
-      case .resync(let session): .resync(session: session.number)
-      case .close(let session): .close(session: session.number)
+      case .relay(let text, let participant, _): .relay(session: session, participant: participant, text: text)
+      case .resync: .resync(session: session)
+      case .close: .close(session: session)
       }
   }
 
@@ -43,19 +44,19 @@ extension PeerRequest {
 }
 
 extension PeerOpening {
-  package init(_ opening: SessionOpening) {
+  package init(_ opening: SessionOpening, session: UInt64) {
     self.init(
-      session: opening.session.number, participant: opening.participant, dialect: opening.dialect,
+      session: session, participant: opening.participant, dialect: opening.dialect,
       since: opening.since, address: opening.address, isRehomed: opening.rehomedAt != nil, lastSeen: opening.rehomedAt)
   }
 }
 
 extension PeerOperation {
   package init<Command: PeerCommand>(
-    _ operation: Operation<Command>, session: SessionNumber, number: UInt64, opId: String?
+    _ operation: Operation<Command>, session: UInt64, number: UInt64, opId: String?
   ) {
     self.init(
-      session: session.number, number: number, opId: opId, id: operation.id, after: operation.after,
+      session: session, number: number, opId: opId, id: operation.id, after: operation.after,
       command: operation.command.peerBytes)
   }
 }
@@ -70,7 +71,7 @@ extension PeerOutput {
 
   /// An output as one or more, in order.
   ///
-  /// - Parameter session: gives a session's number at its gateway.
+  /// - Parameter session: gives a session's name on the connection.
   package static func parts(
     of output: RoomOutput, of room: RoomID, session: (SessionNumber) -> UInt64
   ) -> [PeerOutput] {
@@ -131,7 +132,7 @@ package struct PeerOutputReader {
 
   package init() {}
 
-  /// - Parameter session: gives the session that has this number here; nil if it has ended.
+  /// - Parameter session: gives the session of this name; nil if it has ended, or opened again since.
   package mutating func read(
     _ output: PeerOutput, session: (UInt64) -> SessionNumber?
   ) -> RoomOutput {

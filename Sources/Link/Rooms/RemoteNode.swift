@@ -7,8 +7,10 @@ package import Wire
 package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   private struct State {
     var ears: [RoomID: any RoomSubscriber] = [:]
-    /// How many operations each session has sent since it opened here, in which room.
-    var sent: [SessionNumber: (room: RoomID, count: UInt64)] = [:]
+    var openings: [SessionNumber: Opening] = [:]
+    /// By their openings' names.
+    var sessions: [UInt64: SessionNumber] = [:]
+    var lastName: UInt64 = 0
     var reader = PeerOutputReader()
     var readings: [UInt64: UnsafeContinuation<RoomReading?, Never>] = [:]
     var lastReading: UInt64 = 0
@@ -16,10 +18,27 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
 
     /// The room has ended there. Its sessions are closed where it is next, and never here.
     mutating func forget(_ room: RoomID) -> (any RoomSubscriber)? {
-      for (session, entry) in sent where entry.room == room { reader.forget(session: session.number) }
-      sent = sent.filter { $0.value.room != room }
+      for session in openings.filter({ $0.value.room == room }).keys { forget(session) }
       return ears.removeValue(forKey: room)
     }
+
+    /// - Returns: the name under which the session was open.
+    @discardableResult
+    mutating func forget(_ session: SessionNumber) -> UInt64? {
+      guard let opening = openings.removeValue(forKey: session) else { return nil }
+      sessions[opening.name] = nil
+      reader.forget(session: opening.name)
+      return opening.name
+    }
+  }
+
+  /// One opening of a session here. Each has a name of its own on the connection: a session may open anew while answers to
+  /// its last opening are still on their way, and these must not be taken for answers to this one.
+  private struct Opening {
+    let name: UInt64
+    let room: RoomID
+    /// How many operations were sent.
+    var sent: UInt64 = 0
   }
 
   let connection: any PeerLine
@@ -42,22 +61,34 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     case .operation, .relay: if connection.isOverloaded { return .full }
     case .open, .resync, .close: break
     }
-    let number = state.withLock { state -> UInt64 in
-      switch request {
-      case .open(let opening):
+    switch request {
+    case .open(let opening):
+      let (name, outdated) = state.withLock { state in
+        let outdated = state.forget(opening.session)
+        state.lastName += 1
+        state.openings[opening.session] = Opening(name: state.lastName, room: room)
+        state.sessions[state.lastName] = opening.session
         state.ears[room] = subscriber
-        state.sent[opening.session] = (room, 0)
-      case .operation(_, let session, _):
-        state.sent[session, default: (room, 0)].count += 1
-        return state.sent[session]?.count ?? 0
-      case .close(let session):
-        state.sent[session] = nil
-        state.reader.forget(session: session.number)
-      case .relay, .resync: break
+        return (state.lastName, outdated)
       }
-      return 0
+      connection.send(.request(room: room, PeerRequest(request, session: name, number: 0)))
+      // Behind it, so that nobody is said to have gone.
+      if let outdated { connection.send(.request(room: room, .close(session: outdated))) }
+    case .operation(_, let session, _):
+      let opening = state.withLock { state in
+        state.openings[session]?.sent += 1
+        return state.openings[session]
+      }
+      // The room has ended there, and the session sends its operations again where it is next.
+      guard let opening else { break }
+      connection.send(.request(room: room, PeerRequest(request, session: opening.name, number: opening.sent)))
+    case .relay(_, _, let session), .resync(let session):
+      guard let name = state.withLock({ $0.openings[session]?.name }) else { break }
+      connection.send(.request(room: room, PeerRequest(request, session: name, number: 0)))
+    case .close(let session):
+      guard let name = state.withLock({ $0.forget(session) }) else { break }
+      connection.send(.request(room: room, .close(session: name)))
     }
-    connection.send(.request(room: room, PeerRequest(request, number: number)))
     return .taken
   }
 
@@ -86,16 +117,17 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
 
   package func received(_ output: PeerOutput) {
     let (ear, read) = state.withLock { state in
-      let read = state.reader.read(output) { $0 == 0 ? nil : SessionNumber($0) }
+      let read = state.reader.read(output) { [sessions = state.sessions] in sessions[$0] }
       if case .ended? = read.items.last { return (state.forget(output.room), read) }
       return (state.ears[output.room], read)
     }
     ear?.deliver(read)
   }
 
-  package func full(_ session: UInt64, _ number: UInt64, in room: RoomID) {
-    let ear = state.withLock { $0.ears[room] }
-    ear?.deliver(RoomOutput(epoch: .zero, items: [.overflowed(SessionNumber(session), ordinal: number)]))
+  package func full(_ name: UInt64, _ number: UInt64, in room: RoomID) {
+    let (ear, session) = state.withLock { ($0.ears[room], $0.sessions[name]) }
+    guard let session else { return }
+    ear?.deliver(RoomOutput(epoch: .zero, items: [.overflowed(session, ordinal: number)]))
   }
 
   package func notOwner(of room: RoomID) {

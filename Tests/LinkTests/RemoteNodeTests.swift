@@ -1,0 +1,102 @@
+import Membership
+import Ordering
+import RoomCore
+import Rooms
+import Synchronization
+import Testing
+import Wire
+
+@testable import Link
+
+@Suite("The way to another node's rooms")
+struct RemoteNodeTests {
+  private let room = RoomID.named("r")
+  private let session = SessionNumber(7)
+
+  /// A line whose other end is the test.
+  private final class Line: PeerLine {
+    let peer = PeerIdentity(cluster: "c", node: NodeID("n/1"), name: "n", kind: .node).hello(nonce: [])
+    let direction = PeerConnection.Direction.outgoing(to: PeerAddress(host: "n", port: 1))
+    let isOverloaded = false
+    private let frames = Mutex<[PeerFrame]>([])
+
+    func send(_ frame: PeerFrame) -> PeerConnection.Sending {
+      frames.withLock { $0.append(frame) }
+      return .queued
+    }
+
+    func cut(_ reason: PeerDisconnection) {}
+
+    var requests: [PeerRequest] {
+      frames.withLock { $0 }.compactMap { if case .request(_, let request) = $0 { request } else { nil } }
+    }
+  }
+
+  private final class Ear: RoomSubscriber {
+    private let items = Mutex<[RoomOutput.Item]>([])
+    func deliver(_ output: RoomOutput) { items.withLock { $0 += output.items } }
+    var heard: [String] { items.withLock { $0.map { "\($0)" } } }
+  }
+
+  private func open(_ remote: RemoteNode<OrderCommand>, _ ear: Ear) {
+    _ = remote.send(
+      .open(SessionOpening(session: session, participant: nil, dialect: .delta, since: SequenceNumber(3))), to: room,
+      from: ear)
+  }
+
+  private func operate(_ remote: RemoteNode<OrderCommand>, _ ear: Ear) {
+    let operation = Operation(
+      id: OperationID(participant: ParticipantID("asha"), value: "o"), after: .zero,
+      command: OrderCommand.leave(removeItems: false))
+    _ = remote.send(.operation(operation, session: session, opId: nil), to: room, from: ear)
+  }
+
+  @Test("what is answered to a session's last opening is not taken for an answer to its present one")
+  func openedTwice() {
+    let (line, first, second) = (Line(), Ear(), Ear())
+    let remote = RemoteNode<OrderCommand>(line)
+    open(remote, first)
+    operate(remote, first)
+    open(remote, second)
+    operate(remote, second)
+    guard case .open(let before) = line.requests[0], case .open(let after) = line.requests[2],
+      case .close(let outdated) = line.requests[3], case .operation(let operation) = line.requests[4]
+    else {
+      Issue.record("\(line.requests)")
+      return
+    }
+    #expect(before.session != after.session && outdated == before.session)
+    #expect(operation.session == after.session && operation.number == 1)
+    for opening in [before, after] {
+      remote.received(
+        PeerOutput(
+          room: room, epoch: Epoch(1),
+          items: [
+            .resuming(session: opening.session, head: SequenceNumber(4), nil),
+            .settled(session: opening.session, count: 1),
+          ]))
+      remote.full(opening.session, 1, in: room)
+    }
+    #expect(first.heard.isEmpty)
+    #expect(
+      second.heard
+        == [
+          RoomOutput.Item.resuming(session, head: SequenceNumber(4), nil), .settled(session, count: 1),
+          .overflowed(session, ordinal: 1),
+        ].map { "\($0)" })
+  }
+
+  @Test("where a room has ended, nothing more is sent to it before the session opens again")
+  func ended() {
+    let (line, ear) = (Line(), Ear())
+    let remote = RemoteNode<OrderCommand>(line)
+    open(remote, ear)
+    remote.received(PeerOutput(room: room, epoch: Epoch(1), items: [.ended(.moved)]))
+    operate(remote, ear)
+    _ = remote.send(.close(session), to: room, from: ear)
+    #expect(line.requests.count == 1)
+    open(remote, ear)
+    operate(remote, ear)
+    #expect(line.requests.count == 3)
+  }
+}
