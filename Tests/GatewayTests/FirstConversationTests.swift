@@ -1,5 +1,6 @@
 import Foundation
 import Load
+import TestSupport
 import Testing
 
 /// What the first clients say, word for word: it must go on working as it stands here.

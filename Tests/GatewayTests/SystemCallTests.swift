@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Saved before sent, seen from the kernel: the disk has said that it has an event before the first byte of it goes

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Whole clusters in virtual time, each from a seed: in a program of its own, which takes over the language's runtime.
@@ -6,8 +7,8 @@ import Testing
 struct SimulationTests {
   @Test("no promise is broken, and writes of deposed owners were refused", arguments: 0..<4)
   func seeds(part: Int) throws {
-    let (code, output) = try simulate(["--seeds", "50", "--first", "\(part * 50 + 1)"])
-    #expect(code == 0, "\(output.suffix(4000))")
+    let (exit, output) = try simulate(["--seeds", "50", "--first", "\(part * 50 + 1)"])
+    #expect(exit == .code(0), "\(output.suffix(4000))")
     print(lastLine(of: output))
   }
 
@@ -19,16 +20,16 @@ struct SimulationTests {
 
   @Test("a planted bug is found", arguments: try mutants())
   func mutant(name: String) throws {
-    let (code, output) = try simulate(["--mutant", name])
-    #expect(code == 0, "\(output.suffix(4000))")
+    let (exit, output) = try simulate(["--mutant", name])
+    #expect(exit == .code(0), "\(output.suffix(4000))")
     print(lastLine(of: output))
   }
 
   @Test("what is no option is refused")
   func usage() throws {
-    #expect(try simulate(["--sedes", "3"]).code == 64)
-    #expect(try simulate(["--seeds", "0"]).code == 64)
-    #expect(try simulate(["--mutant", "no such bug"]).code == 64)
+    #expect(try simulate(["--sedes", "3"]).exit == .code(64))
+    #expect(try simulate(["--seeds", "0"]).exit == .code(64))
+    #expect(try simulate(["--mutant", "no such bug"]).exit == .code(64))
   }
 
   private static func mutants() throws -> [String] {
@@ -41,16 +42,9 @@ private func lastLine(of output: String) -> String {
   return lines.last ?? ""
 }
 
-private func simulate(_ arguments: [String]) throws -> (code: Int32, output: String) {
-  let program = Process()
-  program.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-    .appendingPathComponent("simulate")
-  program.arguments = arguments
-  let pipe = Pipe()
-  program.standardOutput = pipe
-  program.standardError = pipe
-  try program.run()
-  let output = pipe.fileHandleForReading.readDataToEndOfFile()
-  program.waitUntilExit()
-  return (program.terminationStatus, String(decoding: output, as: UTF8.self))
+private func simulate(_ arguments: [String]) throws -> (exit: Program.Exit, output: String) {
+  let program = try Program(Program.built("simulate"), arguments)
+  // Of what it writes to its standard error nothing fills a pipe.
+  let output = program.output.readDataToEndOfFile() + program.errors.readDataToEndOfFile()
+  return (program.wait(), String(decoding: output, as: UTF8.self))
 }

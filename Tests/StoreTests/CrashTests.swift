@@ -116,8 +116,7 @@ struct CrashTests {
   private static func live(
     path: String, seed: UInt64, killAfter lines: Int, delayMicroseconds: UInt32, part: [Int]
   ) throws -> Life {
-    let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-      .deletingLastPathComponent().appendingPathComponent("store-crash-child").path
+    let program = Program.built("store-crash-child")
     var ends: [Int32] = [0, 0]
     guard pipe(&ends) == 0 else { throw POSIXError(.EMFILE) }
     let (reading, writing) = (ends[0], ends[1])

@@ -5,6 +5,7 @@ import Ordering
 import RoomCore
 import Rooms
 import Synchronization
+import TestSupport
 import Testing
 
 /// Time never runs backwards within a room, whatever the machine's clock does.

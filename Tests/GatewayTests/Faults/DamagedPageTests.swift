@@ -1,5 +1,6 @@
 import Foundation
 import Load
+import TestSupport
 import Testing
 
 /// Bad input changes nothing, for the disk's own mistakes: a damaged room is told so, and no other room notices.

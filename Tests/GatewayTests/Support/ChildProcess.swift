@@ -7,10 +7,7 @@ import Testing
 
 /// A program that runs beside the test, with all that it writes. It does not outlive its value.
 final class ChildProcess: Sendable {
-  enum Exit: Equatable, Sendable {
-    case code(Int32)
-    case signal(Int32)
-  }
+  typealias Exit = Program.Exit
 
   struct Ended: Error, CustomStringConvertible {
     let output: String
@@ -22,11 +19,7 @@ final class ChildProcess: Sendable {
   private let output = LineInbox()
   private let errors = LineInbox()
 
-  /// The built `stonepot`, beside the test itself.
-  static var stonepot: String {
-    URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-      .appendingPathComponent("stonepot").path
-  }
+  static var stonepot: String { Program.built("stonepot") }
 
   /// - Parameter environment: all that the program gets beside `PATH`, what it needs to find its libraries, and
   ///   options of sanitizers.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A file system in memory of a few pages, mounted on a directory for those programs only that are started in it.
@@ -54,7 +55,7 @@ final class SmallDisk: Sendable {
     try await run("mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\"")
   }
 
-  func makeWritable() async throws { try await run("umount \"$0\"") }
+  func makeWritable() async throws { try await run("umount --lazy \"$0\"") }
 
   private func run(_ script: String) async throws {
     let result = try await start("/bin/sh", ["-c", script, directory]).result()

@@ -2,6 +2,7 @@ import Foundation
 import Gateway
 import NIOCore
 import NIOSSL
+import TestSupport
 import Testing
 
 /// A certificate for `localhost`, signed by itself, and its key.

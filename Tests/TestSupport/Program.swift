@@ -1,23 +1,27 @@
-import Foundation
-import TestSupport
+package import Foundation
 
 /// A program that was started beside the test. Its end has to be waited for once.
-struct Program: Sendable {
+package struct Program: Sendable {
   struct CannotStart: Error, CustomStringConvertible {
     let program: String
     let code: Int32
     var description: String { "cannot start \(program): \(String(cString: strerror(code)))" }
   }
 
-  let pid: Int32
+  package enum Exit: Equatable, Sendable {
+    case code(Int32)
+    case signal(Int32)
+  }
+
+  package let pid: Int32
   /// What it writes to its standard output and its standard error.
-  let (output, errors): (FileHandle, FileHandle)
+  package let (output, errors): (FileHandle, FileHandle)
 
   /// The program reads nothing, inherits no open file, and takes all signals, whatever the test's threads do.
   ///
   /// - Parameter environment: all that the program gets beside `PATH`, what it needs to find its libraries, and
   ///   options of sanitizers.
-  init(
+  package init(
     _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: String? = nil
   ) throws {
     var all = environment
@@ -60,15 +64,21 @@ struct Program: Sendable {
   }
 
   /// Blocks until the program has ended.
-  func wait() -> ChildProcess.Exit {
+  package func wait() -> Exit {
     var status: Int32 = 0
     while waitpid(pid, &status, 0) < 0 { precondition(errno == EINTR, "nobody else waits for \(pid)") }
     let signal = status & 0x7F
     return signal == 0 ? .code((status >> 8) & 0xFF) : .signal(signal)
   }
 
+  /// The path of a product that was built together with the tests.
+  package static func built(_ name: String) -> String {
+    URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+      .appendingPathComponent(name).path
+  }
+
   /// Whether a program that ends soon ends with 0. Blocks.
-  static func succeeds(_ program: String, _ arguments: [String]) -> Bool {
+  package static func succeeds(_ program: String, _ arguments: [String]) -> Bool {
     (try? Program(program, arguments))?.wait() == .code(0)
   }
 }
