@@ -390,7 +390,8 @@ public actor Room<Voice: RoomVoice> {
       refuseWaiting(.moved, .storeUnavailable)
       dismissSessions(.moved)
     }
-    if machine.head > snapshotAt { await save(snapshot()) }
+    let unsaved = machine.head.number - snapshotAt.number
+    if unsaved > (turn.isLast ? environment.settings.replayedAfterMove : 0) { await save(snapshot()) }
     leave()
     return true
   }

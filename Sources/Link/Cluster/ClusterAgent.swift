@@ -561,6 +561,14 @@ extension ClusterAgent: PeerDelegate {
     carryOut(directives)
   }
 
+  /// A node that was asked for a room says where it is instead.
+  private func heard(_ owner: PeerOwner, of room: RoomID) {
+    guard let epoch = owner.epoch else { return }
+    let record = SlotRecord(slot: Slot(of: room), epoch: epoch, owner: owner.node)
+    let now = clock()
+    carryOut(state.withLock { $0.swim.heard(record, now: now) })
+  }
+
   package func received(_ frame: PeerFrame, on connection: any PeerLine) {
     switch frame {
     case .gossip(let bytes):
@@ -582,7 +590,9 @@ extension ClusterAgent: PeerDelegate {
     case .full(let room, let session, let number):
       book.remote(over: connection)?.full(session, number, in: room)
     case .reading(let number, let reading): book.remote(over: connection)?.reading(number, reading)
-    case .notOwner(let room, _): book.remote(over: connection)?.notOwner(of: room)
+    case .notOwner(let room, let owner):
+      heard(owner, of: room)
+      book.remote(over: connection)?.notOwner(of: room)
     case .hello, .authenticate, .refused, .ping, .pong, .goodbye: break
     }
   }

@@ -34,6 +34,9 @@ public struct OwnershipTable: Sendable {
   /// When the present statement about a slot was heard, claimed or read.
   public func learnedAt(_ slot: Slot) -> MonotonicTime { entries[slot.number].learnedAt }
 
+  /// Whether an owner of every slot is known.
+  public var isComplete: Bool { entries.allSatisfy { $0.owner != nil } }
+
   /// In order.
   public func slots(of node: NodeID) -> [Slot] {
     entries.indices.lazy.filter { entries[$0].owner == node }.map(Slot.init)

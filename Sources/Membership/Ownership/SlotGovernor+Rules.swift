@@ -90,11 +90,11 @@ extension SlotGovernor {
 
   /// Whether a node has not written for so long that it does not matter whether it lives.
   ///
-  /// - Parameter observed: for how long the store must have been readable to blame the node.
+  /// - Parameter observed: for how long the store must have been well to blame the node.
   private func isSilent(
     _ node: NodeID, since: MonotonicTime?, observed: Duration, reading: StoreReading, now: MonotonicTime
   ) -> Bool {
-    guard let readableSince, now - readableSince >= observed else { return false }
+    guard let storeIsWellSince, now - storeIsWellSince >= observed else { return false }
     guard let heartbeat = reading[node] else {
       return since.map { now - $0 > deadlines.heartbeatDead } ?? true
     }

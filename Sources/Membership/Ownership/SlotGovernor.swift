@@ -54,8 +54,9 @@ public struct SlotGovernor: Sendable {
   var pins: Set<Slot> = []
 
   var reading: StoreReading?
-  /// Since when readings have come without a gap: only then is an old heartbeat the node's fault and not the store's.
-  var readableSince: MonotonicTime?
+  /// Since when readings have come without a gap, with fresh heartbeats of this node in them: only then is an old one
+  /// another node's fault and not the store's.
+  var storeIsWellSince: MonotonicTime?
   var minoritySince: MonotonicTime?
   /// When this node reached a majority again after it had stepped down.
   var returnedAt: MonotonicTime?
@@ -118,9 +119,13 @@ public struct SlotGovernor: Sendable {
   /// The store was read. What it says about slots must be in the table that `decide` is given.
   public mutating func take(_ reading: StoreReading) {
     guard reading.startedAt >= self.reading?.startedAt ?? reading.startedAt else { return }
-    let gap = self.reading.map { reading.startedAt - $0.startedAt }
-    if gap == nil || (gap ?? .zero) > deadlines.freshness + deadlines.readingInterval {
-      readableSince = reading.startedAt
+    let longestGap = deadlines.freshness + deadlines.readingInterval
+    let isRegular = self.reading.map { reading.startedAt - $0.startedAt <= longestGap } ?? false
+    let isWritable = reading[me].map { $0.age <= deadlines.heartbeatFresh } ?? false
+    if !isWritable {
+      storeIsWellSince = nil
+    } else if !isRegular || storeIsWellSince == nil {
+      storeIsWellSince = reading.startedAt
     }
     self.reading = reading
   }

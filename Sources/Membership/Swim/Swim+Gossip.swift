@@ -15,10 +15,11 @@ extension Swim {
     }
   }
 
-  /// Full exchanges: with a random member now and then, and with whoever is not reached at present.
+  /// Full exchanges: with a random member now and then, sooner while an owner is wanting, and with whoever is not reached
+  /// at present.
   mutating func exchangeStates(now: MonotonicTime, _ directives: inout [SwimDirective]) {
     if now >= nextPushPullAt {
-      nextPushPullAt = now + deadlines.pushPullInterval
+      nextPushPullAt = now + (ownership.isComplete ? deadlines.pushPullInterval : deadlines.reconnectInterval)
       if let member = peers.filter(\.isLive).map(\.record.member).randomElement(using: &generator) {
         sendState(.pushPull, to: member.address, node: member.node, &directives)
       }

@@ -115,7 +115,7 @@ public struct Swim: Sendable {
     lastEventAt = now
     nextProbeAt = now
     nextGossipAt = now
-    nextPushPullAt = now + deadlines.pushPullInterval
+    nextPushPullAt = now + deadlines.reconnectInterval
     nextReconnectAt = now
     return tick(now: now)
   }
@@ -195,9 +195,10 @@ public struct Swim: Sendable {
     return directives
   }
 
-  /// Tells what this node has claimed or given up, after the store has it.
+  /// Tells what this node has claimed or given up, after the store has it: to all at once, or to some in a large cluster,
+  /// and to the rest by gossip. Clients wait for it wherever their rooms are.
   ///
-  /// - Parameter next: hears it at once: the node that ought to claim now.
+  /// - Parameter next: is among those who hear it at once: the node that ought to claim now.
   public mutating func announce(
     _ records: [SlotRecord], to next: NodeID? = nil, now: MonotonicTime
   ) -> [SwimDirective] {
@@ -205,11 +206,25 @@ public struct Swim: Sendable {
     let news = records.filter { ownership.merge($0, now: now) }.map(\.slot)
     ownershipNews.add(news)
     var directives: [SwimDirective] = []
-    if let next, let index = index(of: next), peers[index].isLive {
-      send(.gossip, to: peers[index].record.member, &directives)
+    let live = peers.filter(\.isLive).map(\.record.member)
+    var told = live.count <= deadlines.toldAtOnce ? live : generator.sample(deadlines.toldAtOnce, of: live)
+    // First of all.
+    if let position = told.firstIndex(where: { $0.node == next }) {
+      told.swapAt(0, position)
+    } else if let taker = live.first(where: { $0.node == next }) {
+      told.insert(taker, at: 0)
     }
+    for member in told { send(.gossip, to: member, &directives) }
+    // That was a round.
+    if !told.isEmpty { nextGossipAt = now + deadlines.gossipInterval }
     spreadNews(now: now, &directives)
     return directives
+  }
+
+  /// Takes in what a node said of a slot when it was taken for the owner.
+  public mutating func heard(_ record: SlotRecord, now: MonotonicTime) -> [SwimDirective] {
+    guard isRunning, ownership.merge(record, now: now) else { return [] }
+    return [.ownershipChanged([record.slot])]
   }
 
   /// Takes in the store's rows. They are no news: everybody reads the store.

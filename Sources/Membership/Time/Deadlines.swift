@@ -82,12 +82,19 @@ public struct Deadlines: Sendable, Equatable {
   /// To how many members a round of gossip goes. Default 3.
   public var gossipFanout = 3
 
+  /// To how many members a process tells at once what it has claimed or given up, beside gossip. Default 16.
+  ///
+  /// Fewer: in a large cluster more gateways wait for a round of gossip while a room moves. More: more messages at each
+  /// claim, of which most say what gossip would have.
+  public var toldAtOnce = 16
+
   /// Each news is sent this many times ⌈log₂(n + 1)⌉ times (SWIM §4.1, λ). Default 3.
   ///
   /// Fewer: some members learn it from a full exchange only. More: the same news again and again.
   public var retransmitFactor = 3
 
-  /// How often full state is exchanged with a random member. Default 10 s.
+  /// How often full state is exchanged with a random member. Default 10 s; `reconnectInterval` while the owner of a slot is
+  /// not known: so it is for whoever comes while the others claim.
   ///
   /// Repairs what gossip missed. Less: tens of kilobytes more often. More: a missed news is missed for longer.
   public var pushPullInterval: Duration = .seconds(10)
@@ -128,8 +135,12 @@ public struct Deadlines: Sendable, Equatable {
   /// half of the nodes froze, the rest claims nothing for longer.
   public var heartbeatFresh: Duration = .milliseconds(2500)
 
-  /// From this age on a node's slots may be claimed even if gossip says that it lives: it cannot write. Default 6 s.
-  public var heartbeatDead: Duration = .seconds(6)
+  /// From this age on a node's slots may be claimed even if gossip says that it lives: it cannot write. Default 4 s, five
+  /// writes.
+  ///
+  /// Less: a node whose writes fail for a moment loses its slots. More: the rooms of a node that is cut off from the store
+  /// alone stand still for longer.
+  public var heartbeatDead: Duration = .seconds(4)
 
   // MARK: Ownership
 

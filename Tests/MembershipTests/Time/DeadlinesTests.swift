@@ -57,7 +57,12 @@ struct DeadlinesTests {
     #expect(deadlines.heartbeatFresh >= deadlines.heartbeatInterval * 3)
     #expect(deadlines.heartbeatDead > deadlines.heartbeatFresh + deadlines.heartbeatInterval)
     // A node whose writes fail for a moment keeps its slots.
-    #expect(deadlines.heartbeatDead >= deadlines.suspicionMax * 2)
+    #expect(deadlines.heartbeatDead >= deadlines.heartbeatInterval * 5)
+  }
+
+  @Test("the slots of a node that is cut off from the store alone are claimed within 5 s")
+  func cutOffFromTheStore() {
+    #expect(deadlines.heartbeatDead + deadlines.readingInterval * 2 <= .seconds(5))
   }
 
   @Test("an indirect ping and a nack fit into a probe, and being woken late for one probe is no pause")
