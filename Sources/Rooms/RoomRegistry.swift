@@ -109,6 +109,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   public var warmCount: Int { state.withLock { $0.warm.count } }
 
+  public func warmCount(in slot: Slot) -> Int { state.withLock { $0.warm.values.count { $0.room.slot == slot } } }
+
   var warmRooms: [Room<Voice>] { state.withLock { $0.warm.values.map(\.room) } }
 
   /// Runs `body`, which deletes the room, unless it is in memory; should it be asked for meanwhile, it waits for the end

@@ -125,7 +125,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     let now = clock()
     let directives = state.withLock { state -> [SwimDirective] in
       state.isLeaving = true
-      state.governor?.drain()
+      state.governor?.drain(rooms: rooms?.registry.warmCount ?? 0)
       return state.swim.setWeight(0, now: now)
     }
     carryOut(directives)
@@ -257,7 +257,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       guard !state.isLeaving else { throw .isLeaving }
       let me = state.swim.me
       guard state.swim.view.live.contains(where: { $0.node != me && $0.member.weight > 0 }) else { throw .isAlone }
-      state.governor?.drain()
+      state.governor?.drain(rooms: rooms?.registry.warmCount ?? 0)
       return state.swim.setWeight(0, now: now)
     }
     logger.notice("hands all slots off, as an operator wishes")
@@ -447,6 +447,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
 
   private func handOff(_ record: SlotRecord, to next: NodeID, _ rooms: Rooms) async {
     metrics.handOffs.increment()
+    let moved = rooms.registry.warmCount(in: record.slot)
     _ = await rooms.registry.handOff([record.slot])
     var isReleased = true
     do throws(StoreError) {
@@ -457,7 +458,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
     let now = clock()
     state.withLock { [isReleased] state in
-      state.governor?.handOffEnded(record.slot, released: isReleased, now: now)
+      state.governor?.handOffEnded(record.slot, rooms: moved, released: isReleased, now: now)
       // Unless it was lost or given up meanwhile, it is still this node's, and goes on here.
       if !isReleased, state.governor?.epoch(of: record.slot) == record.epoch {
         rooms.registry.gain([record.slot: record.epoch])

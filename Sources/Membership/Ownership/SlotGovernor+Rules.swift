@@ -134,30 +134,41 @@ extension SlotGovernor {
 
   // MARK: Hand-off
 
+  /// How many nodes hand slots off at the same time: one that drains does so alone; to one that comes all others give.
+  var giverCount: Int { isDraining ? 1 : max(1, placement.candidates.count - 1) }
+
+  var handOffInterval: Duration { deadlines.handOffInterval * giverCount }
+
+  /// How long others may take to load so many rooms.
+  func timeToMove(_ rooms: Int) -> Duration {
+    let atLeast = isDraining ? Double(drainedRooms) / (deadlines.drainWithin / .seconds(1)) : 0
+    return .seconds(Double(rooms * giverCount) / max(deadlines.roomsHandedOffPerSecond, atLeast))
+  }
+
   mutating func handOffs(
-    _ view: ClusterView, reading: StoreReading, now: MonotonicTime
+    _ view: ClusterView, _ ownership: OwnershipTable, reading: StoreReading, now: MonotonicTime
   ) -> [SlotDirective] {
+    handingOff.removeAll { entry in
+      guard let releasedAt = entry.releasedAt else { return false }
+      return ownership.owner(of: entry.slot) != nil || now - releasedAt > deadlines.claimWithin
+    }
     if isDraining && placement.candidates.isEmpty {
       let all = giveUpAll()
       return all.isEmpty ? [] : [.release(all)]
     }
     var directives: [SlotDirective] = []
-    let limit = isDraining ? deadlines.handOffsAtOnce * 4 : deadlines.handOffsAtOnce
-    let clock = UInt64(max(0, now.nanoseconds))
-    var rate =
-      handOffRate
-      ?? TokenBucket(burst: deadlines.handOffsAtOnce, perSecond: deadlines.handOffsPerSecond, now: clock)
-    defer { handOffRate = rate }
+    handOffNotBefore = max(handOffNotBefore, now + (.zero - deadlines.handOffInterval * deadlines.handOffsAtOnce))
+    let atOnce = max(1, deadlines.handOffsAtOnce / giverCount)
     let takers = placement.candidates.map(\.node).filter { canTake($0, view, reading: reading, now: now) }
     guard !takers.isEmpty else { return [] }
     for number in held.indices {
-      guard handingOff.count < limit else { break }
+      guard handingOff.count < atOnce, handOffNotBefore <= now else { break }
       guard let holding = held[number] else { continue }
       let slot = Slot(number)
       guard let next = wantedOwner(of: slot), next != me, takers.contains(next), !isLeftAlone(slot, now: now),
         !handingOff.contains(where: { $0.slot == slot })
       else { continue }
-      guard isDraining || rate.take(now: clock) else { break }
+      handOffNotBefore = handOffNotBefore + handOffInterval
       handingOff.append(HandOff(slot: slot, to: next))
       directives.append(.handOff(SlotRecord(slot: slot, epoch: holding.epoch, owner: me), to: next))
     }

@@ -31,6 +31,8 @@ public struct SlotGovernor: Sendable {
   struct HandOff: Sendable {
     let slot: Slot
     let to: NodeID
+    /// The slot is nobody's since then, and its rooms stand still until the next owner has claimed it.
+    var releasedAt: MonotonicTime?
   }
 
   struct Reservation: Sendable {
@@ -47,7 +49,10 @@ public struct SlotGovernor: Sendable {
   var contention: [Contention?] = Array(repeating: nil, count: Slot.count)
   var claiming: [SlotClaim] = []
   var handingOff: [HandOff] = []
-  var handOffRate: TokenBucket?
+  /// Hand-offs take turns: the next one may begin then.
+  var handOffNotBefore = MonotonicTime.zero
+  /// Rooms of which a drain began.
+  var drainedRooms = 0
   /// Slots on their way to a node that an operator has chosen.
   var reservations: [Slot: Reservation] = [:]
   /// Slots that an operator has chosen this node for. Forgotten when other nodes than before can own slots.
@@ -153,18 +158,25 @@ public struct SlotGovernor: Sendable {
   }
 
   /// A hand-off has ended. If the slot was not released, it is still held, and is tried again later.
-  public mutating func handOffEnded(_ slot: Slot, released: Bool, now: MonotonicTime) {
-    handingOff.removeAll { $0.slot == slot }
+  ///
+  /// - Parameter rooms: how many of its rooms were in memory; others have to load as many.
+  public mutating func handOffEnded(_ slot: Slot, rooms: Int, released: Bool, now: MonotonicTime) {
     if released {
       held[slot.number] = nil
+      for index in handingOff.indices where handingOff[index].slot == slot { handingOff[index].releasedAt = now }
+      handOffNotBefore = handOffNotBefore + max(.zero, timeToMove(rooms) - handOffInterval)
     } else {
+      handingOff.removeAll { $0.slot == slot }
       contend(slot, now: now)
     }
   }
 
   /// From now on nothing is claimed and everything is handed off. Let others know with `Swim.setWeight`.
-  public mutating func drain() {
+  ///
+  /// - Parameter rooms: how many there are in memory. Of many, more are moved in a second.
+  public mutating func drain(rooms: Int) {
     isDraining = true
+    drainedRooms = rooms
     forgetMoves()
   }
 
@@ -202,7 +214,7 @@ public struct SlotGovernor: Sendable {
       computePlacement(view, reading: reading, now: now)
       if !reservations.isEmpty { reservations = reservations.filter { now < $0.value.until } }
       if !hasSteppedDown {
-        directives += handOffs(view, reading: reading, now: now)
+        directives += handOffs(view, ownership, reading: reading, now: now)
         directives += strays(ownership, now: now)
         if minoritySince == nil && !isDraining {
           directives += claims(view, ownership, reading: reading, now: now)

@@ -163,13 +163,34 @@ public struct Deadlines: Sendable, Equatable {
   /// Less: a member that comes and goes takes slots along. More: a new node idles for longer.
   public var rebalanceDelay: Duration = .seconds(2)
 
-  /// How many slots are being handed off at once. Default 8; four times as many in a drain.
+  /// How many slots are on their way to their next owners at once, from one node that drains, or from all together to one
+  /// that comes. Default 8.
   ///
   /// Fewer: rebalancing takes longer. More: more rooms stand still at the same time.
   public var handOffsAtOnce = 8
 
-  /// How many hand-offs begin in a second. Default 100; not limited in a drain.
-  public var handOffsPerSecond = 100.0
+  /// How long after one hand-off the next begins, unless some were missed. Default 5 ms, in the same sense.
+  ///
+  /// Less: more rooms stand still at the same time. More: rebalancing takes longer.
+  public var handOffInterval: Duration = .milliseconds(5)
+
+  /// How many rooms are handed off in a second, in the same sense. Default 500; more in a drain of so many that they would take longer than
+  /// `drainWithin`.
+  ///
+  /// Less: rebalancing takes longer. More than others can load while they serve: rooms stand still while they wait for
+  /// their turn.
+  public var roomsHandedOffPerSecond = 500.0
+
+  /// How long a drain may take, if others take what they are given. Default 15 s.
+  ///
+  /// Less: the rooms of a node with many stand still for longer. More: restarts take longer; whoever stops processes must
+  /// have that patience.
+  public var drainWithin: Duration = .seconds(15)
+
+  /// For how long a slot that was released counts as being on its way. Default 1 s.
+  ///
+  /// Less: others are given more than they take. More: one that is not claimed holds up the rest.
+  public var claimWithin: Duration = .seconds(1)
 
   /// For how long a slot is left to the node that an operator moves it to. Default 5 s.
   ///

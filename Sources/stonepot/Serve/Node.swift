@@ -159,7 +159,7 @@ struct Node {
     var configuration = ServiceGroupConfiguration(
       services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
-    configuration.maximumGracefulShutdownDuration = .seconds(30)
+    configuration.maximumGracefulShutdownDuration = .seconds(40)
     do {
       try await ServiceGroup(configuration: configuration).run()
     } catch let error as Superseded {
@@ -281,7 +281,7 @@ private struct RoomsService: Service {
     gateway.beginDraining()
     if let agent {
       // The others take over what they can before the rest is finished here.
-      await agent.drain(within: .seconds(10))
+      await agent.drain(within: .seconds(25))
     }
     await finishRooms()
     gateway.closeSessions()

@@ -186,15 +186,48 @@ struct SlotGovernorTests {
       for (slot, _) in open {
         seat.rows[slot.number] = SlotRecord(
           slot: slot, epoch: seat.rows[slot.number].epoch.next, owner: NodeID("b/1"))
-        seat.governor.handOffEnded(slot, released: true, now: seat.now)
+        seat.governor.handOffEnded(slot, rooms: 1, released: true, now: seat.now)
       }
       let directives = seat.pass(100)
       #expect(claims(in: directives).isEmpty)
       open = handOffs(in: directives)
       total += open.count
     }
-    // 100 in a second, and no more than 8 at once.
-    #expect(total > 100 && total <= 8 + 8 * 20)
+    #expect(total == 8 + 8 * 20)
+  }
+
+  /// How many slots a drain has handed off after a while.
+  private func drained(_ millis: Int, rooms: Int, inSlot: Int, claimed: Bool = true) -> Int {
+    var seat = Seat.withAll()
+    seat.heartbeats += [("b/1", 100)]
+    seat.view = Scene.view(["a", "b"].map { Scene.record($0) })
+    seat.governor.drain(rooms: rooms)
+    var total = 0
+    for _ in 0..<(millis / 100) {
+      let started = handOffs(in: seat.pass(100))
+      #expect(started.count <= seat.governor.deadlines.handOffsAtOnce)
+      total += started.count
+      for (slot, next) in started {
+        seat.rows[slot.number] = SlotRecord(slot: slot, epoch: Epoch(2), owner: claimed ? next : nil)
+        seat.governor.handOffEnded(slot, rooms: inSlot, released: true, now: seat.now)
+      }
+    }
+    return total
+  }
+
+  @Test("rooms are handed off no faster than others load them, unless there are so many that it would take too long")
+  func pace() {
+    // 500 rooms in a second.
+    #expect((125...140).contains(drained(5000, rooms: 1000, inSlot: 20)))
+    #expect(drained(16_000, rooms: 1_000_000, inSlot: 1000) == Slot.count)
+    // As many as there are in each look, where nobody waits.
+    #expect(drained(5000, rooms: 0, inSlot: 0) == 8 * 50)
+  }
+
+  @Test("slots that nobody has claimed yet count as being on their way, for a while")
+  func unclaimed() {
+    #expect(drained(900, rooms: 0, inSlot: 0, claimed: false) == 8)
+    #expect(drained(2000, rooms: 0, inSlot: 0, claimed: false) == 16)
   }
 
   @Test("a drain hands everything off, claims nothing, and ends")
@@ -202,14 +235,14 @@ struct SlotGovernorTests {
     var seat = Seat.withAll()
     seat.heartbeats += [("b/1", 100), ("c/1", 100)]
     seat.view = Scene.view(["a", "b", "c"].map { Scene.record($0) })
-    seat.governor.drain()
+    seat.governor.drain(rooms: 0)
     var directives: [SlotDirective] = []
-    for _ in 0..<40 {
+    for _ in 0..<150 {
       directives = seat.pass(100)
-      #expect(handOffs(in: directives).count <= 32)
+      #expect(handOffs(in: directives).count <= 8)
       for (slot, next) in handOffs(in: directives) {
         seat.rows[slot.number] = SlotRecord(slot: slot, epoch: Epoch(2), owner: next)
-        seat.governor.handOffEnded(slot, released: true, now: seat.now)
+        seat.governor.handOffEnded(slot, rooms: 1, released: true, now: seat.now)
       }
     }
     #expect(seat.governor.heldSlots.isEmpty)
@@ -220,7 +253,7 @@ struct SlotGovernorTests {
   @Test("a drain without anybody to hand to gives everything up")
   func drainAlone() {
     var seat = Seat.withAll()
-    seat.governor.drain()
+    seat.governor.drain(rooms: 0)
     let directives = seat.pass(200)
     guard case .release(let records) = directives.first else {
       Issue.record("\(directives.prefix(3))")
@@ -234,7 +267,7 @@ struct SlotGovernorTests {
   func drainTakenBack() {
     var seat = Seat.withAll()
     for _ in 0..<2 {
-      seat.governor.drain()
+      seat.governor.drain(rooms: 0)
       #expect(seat.pass(200).contains(.drained))
       seat.own(0..<Slot.count, nil, epoch: seat.rows[0].epoch.number)
       #expect(claims(in: seat.pass(1000)).isEmpty)
@@ -256,7 +289,7 @@ struct SlotGovernorTests {
     #expect(directives.map(\.slot) == [slot])
     #expect(directives.map(\.to) == [NodeID("b/1")])
     seat.own(slot.number..<(slot.number + 1), nil)
-    seat.governor.handOffEnded(slot, released: true, now: seat.now)
+    seat.governor.handOffEnded(slot, rooms: 1, released: true, now: seat.now)
     // The other one never comes for it.
     #expect(claims(in: seat.pass(4900)).isEmpty)
     #expect(claims(in: seat.pass(200)).map(\.slot) == [slot])
@@ -283,7 +316,7 @@ struct SlotGovernorTests {
   @Test("a node that drains takes no slot, whatever an operator wants")
   func movedToADrain() throws {
     var seat = Seat.besideB()
-    seat.governor.drain()
+    seat.governor.drain(rooms: 0)
     let slot = try #require(seat.governor.heldSlots.first?.slot)
     seat.governor.move(slot, to: seat.governor.me, now: seat.now)
     #expect(handOffs(in: seat.pass(100)).contains { $0.slot == slot })
@@ -297,7 +330,7 @@ struct SlotGovernorTests {
     seat.heartbeats.append(("b/1", 100))
     seat.view = Scene.view(["a", "b"].map { Scene.record($0) })
     let slot = try #require(handOffs(in: seat.pass(100)).first?.slot)
-    seat.governor.handOffEnded(slot, released: false, now: seat.now)
+    seat.governor.handOffEnded(slot, rooms: 1, released: false, now: seat.now)
     #expect(seat.governor.epoch(of: slot) == Epoch(1))
     #expect(!handOffs(in: seat.pass(200)).contains { $0.slot == slot })
     #expect(handOffs(in: seat.pass(300)).contains { $0.slot == slot })

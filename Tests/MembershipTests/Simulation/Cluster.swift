@@ -104,7 +104,7 @@ final class Cluster {
   }
 
   func drain(_ index: Int) {
-    processes[index].governor.drain()
+    processes[index].governor.drain(rooms: 0)
     carryOut(processes[index].swim.setWeight(0, now: now), index)
   }
 
@@ -253,7 +253,7 @@ final class Cluster {
       let isHeld = processes[index].governor.epoch(of: record.slot) == record.epoch
       if isHeld && processes[index].canReachStore { store.release([record], now: now) }
       let released = isHeld && processes[index].canReachStore
-      processes[index].governor.handOffEnded(record.slot, released: released, now: now)
+      processes[index].governor.handOffEnded(record.slot, rooms: 1, released: released, now: now)
       if released { announceRelease(of: [record], to: next, index) }
     }
   }

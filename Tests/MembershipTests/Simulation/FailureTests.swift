@@ -11,7 +11,7 @@ struct FailureTests {
     var deadlines = Deadlines()
     // Spreading the slots is tested elsewhere.
     deadlines.handOffsAtOnce = 128
-    deadlines.handOffsPerSecond = 5000
+    deadlines.handOffInterval = .microseconds(200)
     let cluster = Cluster(seed: seed, deadlines: deadlines)
     for index in 0..<nodes { cluster.start("n\(index)") }
     for index in 0..<gateways { cluster.start("g\(index)", weight: nil) }
