@@ -31,8 +31,8 @@ package struct GatewaySettings: Sendable {
   package var outboxBytes = 256 * 1024
   /// Changes that may wait for a resuming client until what it missed has been read; beyond, it gets the state instead.
   package var resumeBacklog = 1000
-  /// Operations of one client that may wait for their answers while its room changes owners; more are refused as
-  /// `overloaded`. As many as a room's mailbox takes at once.
+  /// Where rooms move, a client's credit: operations that may be on their way to its room, or wait for its next owner,
+  /// without an answer; more are refused as `overloaded`. As many as a room's mailbox takes at once.
   package var unsettledOperations = 1024
   /// Bytes that these may take. An ordinary operation takes about 300; a burst of several hundred fits.
   package var unsettledBytes = 512 << 10

@@ -16,7 +16,7 @@ final class Mailbox<Command: RoomCommand>: Sendable {
     /// Say who is there: those who came from another owner have had the time to.
     case presence
     /// Finish what came before, and leave.
-    case stop
+    case stop(isMove: Bool)
     /// Leave without deciding anything more: the slot is another node's, or what the room knows is not the store's past.
     case depose
   }

@@ -391,7 +391,7 @@ public actor Room<Voice: RoomVoice> {
       dismissSessions(.moved)
     }
     let unsaved = machine.head.number - snapshotAt.number
-    if unsaved > (turn.isLast ? environment.settings.replayedAfterMove : 0) { await save(snapshot()) }
+    if unsaved > (turn.isMove ? environment.settings.replayedAfterMove : 0) { await save(snapshot()) }
     leave()
     return true
   }

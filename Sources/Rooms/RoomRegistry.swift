@@ -228,7 +228,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     for room in rooms { _ = room.mailbox.offer(.depose, now: time.now()) }
   }
 
-  /// Gives slots up for another node to have: their rooms finish what they have taken, save a snapshot and leave.
+  /// Gives slots up for another node to have: their rooms finish what they have taken, save a snapshot where much would be replayed, and
+  /// leave.
   ///
   /// - Returns: the epochs at which the slots were this node's, when nothing of them is written any more.
   public func handOff(_ slots: Set<Slot>) async -> [Slot: Epoch] {
@@ -237,13 +238,13 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     let (rooms, leaving) = state.withLock { state in
       (state.warm.values.filter { given[$0.room.slot] != nil }, Array(state.leaving.values))
     }
-    await finish(rooms, leaving)
+    await finish(rooms, leaving, isMove: true)
     return given
   }
 
   /// Has rooms finish what they have taken, save a snapshot and leave; waits for them, and for those that were leaving.
-  private func finish(_ rooms: [Warm], _ leaving: [Task<Void, Never>]) async {
-    for warm in rooms { _ = warm.room.mailbox.offer(.stop, now: time.now()) }
+  private func finish(_ rooms: [Warm], _ leaving: [Task<Void, Never>], isMove: Bool) async {
+    for warm in rooms { _ = warm.room.mailbox.offer(.stop(isMove: isMove), now: time.now()) }
     for warm in rooms { await warm.task.value }
     for task in leaving { await task.value }
   }
@@ -262,6 +263,6 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
       state.isStopping = true
       return (Array(state.warm.values), Array(state.leaving.values))
     }
-    await finish(rooms, leaving)
+    await finish(rooms, leaving, isMove: false)
   }
 }

@@ -22,8 +22,8 @@ public struct RoomSettings: Sendable {
   public var dedupCapacity = DedupWindow.defaultCapacity
   /// Events after which a room saves a snapshot. More costs time when the room is loaded; fewer costs writes.
   public var snapshotInterval = 1024
-  /// Events behind its snapshot that a room may leave to be replayed when it is handed off or the process ends, while
-  /// clients wait. More makes hand-offs cheaper, and the next load longer by about 2 microseconds each.
+  /// Events behind its snapshot that a room may leave to be replayed when it is handed off, while clients wait. More makes
+  /// hand-offs cheaper, and the next load longer by about 2 microseconds each.
   public var replayedAfterMove = 128
   /// Events that a client may be behind and still get one by one; beyond, it gets the state.
   public var replayLimit = 1000

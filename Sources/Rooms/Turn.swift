@@ -22,6 +22,8 @@ struct Turn<Logic: RoomLogic> {
   /// On whose account the room begins with this turn.
   var creator: CreationLimits.Creator?
   var isLast = false
+  /// Whether another node has the room next.
+  var isMove = false
   /// The size of what is said to everybody, and of the states that are told to one.
   private(set) var saidBytes = 0
   /// The state as it is told in a dialect, until it changes.
@@ -153,7 +155,9 @@ extension Room {
         apply(machine.decideTimer(now: turn.now), to: &machine, in: &turn)
       case .passivate: turn.mayPassivate = true
       case .presence: tellPresence(on: machine, in: &turn)
-      case .stop: turn.isLast = true
+      case .stop(let isMove):
+        turn.isLast = true
+        turn.isMove = isMove
       case .depose: preconditionFailure("a room that lost its slot decides nothing")
       }
       next += 1

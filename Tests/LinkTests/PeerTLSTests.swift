@@ -41,15 +41,8 @@ struct PeerTLSTests {
     func remove() throws { try FileManager.default.removeItem(at: folder) }
 
     private func openssl(_ arguments: [String]) throws {
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-      process.arguments = arguments
-      process.currentDirectoryURL = folder
-      process.standardError = FileHandle.nullDevice
-      process.standardOutput = FileHandle.nullDevice
-      try process.run()
-      process.waitUntilExit()
-      try #require(process.terminationStatus == 0, "openssl \(arguments)")
+      try #require(
+        try Program("/usr/bin/openssl", arguments, directory: folder.path).wait() == .code(0), "openssl \(arguments)")
     }
   }
 

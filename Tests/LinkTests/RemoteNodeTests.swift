@@ -91,6 +91,8 @@ struct RemoteNodeTests {
     let (line, ear) = (Line(), Ear())
     let remote = RemoteNode<OrderCommand>(line)
     open(remote, ear)
+    remote.received(
+      PeerOutput(room: room, epoch: Epoch(1), items: [.sync(session: 1, head: SequenceNumber(4), nil)]))
     remote.received(PeerOutput(room: room, epoch: Epoch(1), items: [.ended(.moved)]))
     operate(remote, ear)
     _ = remote.send(.close(session), to: room, from: ear)
@@ -98,5 +100,40 @@ struct RemoteNodeTests {
     open(remote, ear)
     operate(remote, ear)
     #expect(line.requests.count == 3)
+  }
+
+  @Test(
+    "an opening that may have reached the room's next life, behind the end of the last, is closed there",
+    arguments: [true, false])
+  func crossed(byOutput: Bool) {
+    let (line, ear) = (Line(), Ear())
+    let remote = RemoteNode<OrderCommand>(line)
+    open(remote, ear)
+    if byOutput {
+      remote.received(PeerOutput(room: room, epoch: Epoch(1), items: [.ended(.unavailable)]))
+    } else {
+      remote.notOwner(of: room)
+    }
+    #expect(ear.heard.count == 1)
+    guard case .open(let opening) = line.requests[0], case .close(opening.session) = line.requests.last else {
+      Issue.record("\(line.requests)")
+      return
+    }
+  }
+
+  @Test(
+    "nothing is kept of a room when its last session has closed, or when the connection is lost",
+    arguments: [true, false])
+  func forgotten(byClosing: Bool) {
+    let line = Line()
+    weak var weakEar: Ear?
+    let remote = RemoteNode<OrderCommand>(line)
+    do {
+      let ear = Ear()
+      weakEar = ear
+      open(remote, ear)
+      if byClosing { _ = remote.send(.close(session), to: room, from: ear) } else { remote.lost() }
+    }
+    #expect(weakEar == nil)
   }
 }

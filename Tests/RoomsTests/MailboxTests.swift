@@ -68,7 +68,7 @@ struct MailboxTests {
     #expect(mailbox.offer(relay(3), now: now) == .taken)
     #expect(mailbox.offer(operation(4), now: now) == .full)
     #expect(mailbox.offer(relay(4), now: now) == .full)
-    for mail: Mail in [close(5), .timer, .passivate, .stop, .read { _ in }] {
+    for mail: Mail in [close(5), .timer, .passivate, .stop(isMove: false), .read { _ in }] {
       #expect(mailbox.offer(mail, now: now) == .taken)
     }
     #expect(names(mailbox.take(limit: 2)) == ["operation 1", "close 2"])
@@ -106,7 +106,7 @@ struct MailboxTests {
     #expect(mailbox.offer(.timer, now: now) == .taken)
     #expect(names(mailbox.close()) == ["operation 1", "timer"])
     #expect(mailbox.offer(operation(2), now: now) == .closed)
-    #expect(mailbox.offer(.stop, now: now) == .closed)
+    #expect(mailbox.offer(.stop(isMove: false), now: now) == .closed)
 
     let empty = Mailbox<Counter.Command>(capacity: 3, capacityBytes: 1 << 20, now: now)
     #expect(empty.closeIfEmpty())

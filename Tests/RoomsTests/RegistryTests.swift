@@ -145,7 +145,7 @@ struct RegistryTests {
 
   @Test("A request that comes while a room saves its last snapshot goes to the next instance")
   func replaced() async throws {
-    try await withHouse(adjusted { $0.replayedAfterMove = 0 }) { house in
+    try await withHouse { house in
       let registry = house.registry
       let store = house.store
       let ann = await house.connect(ward)
@@ -233,14 +233,9 @@ struct RegistryTests {
     }
   }
 
-  @Test(
-    "stop() finishes what was taken and saves snapshots where much is to be replayed; who comes later goes elsewhere")
+  @Test("stop() finishes what was taken and saves snapshots; who comes later is told to go elsewhere")
   func stop() async throws {
-    let settings = adjusted {
-      $0.turnLimit = 2
-      $0.replayedAfterMove = 6
-    }
-    try await withHouse(settings) { house in
+    try await withHouse(adjusted { $0.turnLimit = 2 }) { house in
       let registry = house.registry
       let ann = await house.connect(ward)
       house.store.faults.behaviour = .hold

@@ -90,7 +90,9 @@ struct Simulate {
         if violation.kind == .safety { safety += 1 } else { liveness += 1 }
         if let mutant = options.mutant {
           say("\(mutant.rawValue): found by seed number \(number + 1), which breaks \(violation.kind.rawValue)")
-          return 0
+          if violation.kind == mutant.breaks { return 0 }
+          say("it should break \(mutant.breaks.rawValue)")
+          return violation.kind == .safety ? 2 : 3
         }
       } else {
         say("seed \(seed): \(cluster.counts) \(String(cluster.fingerprint.finish(), radix: 16))")

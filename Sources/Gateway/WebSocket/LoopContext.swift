@@ -37,8 +37,14 @@ final class LoopContext {
     for connection in Array(connections.values) { connection.sweep(now: now) }
   }
 
+  /// Closes all connections, a thousand in a second, or more of them if that would take longer than five: so they do not
+  /// all come back elsewhere at once.
   func goAway() {
-    for connection in Array(connections.values) { connection.goAway() }
+    let all = Array(connections.values)
+    let pause = TimeAmount.nanoseconds(min(1_000_000, 5_000_000_000 / Int64(max(1, all.count))))
+    for (number, connection) in all.enumerated() {
+      loop.assumeIsolated().scheduleTask(in: pause * number) { connection.goAway() }
+    }
   }
 
   // MARK: - Sessions

@@ -224,6 +224,7 @@ final class RoomSession: WebSocketApplication {
     }
     if send(.operation(operation, session: number, opId: opId)) == .full {
       if hub.link.movesRooms {
+        sentToOwner -= 1
         unsettled.removeLast()
         unsettledBytes -= sizeBytes
       }

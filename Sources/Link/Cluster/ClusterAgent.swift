@@ -409,14 +409,15 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       case .claim(let claims): Task { await claim(claims, rooms) }
       case .handOff(let record, let next): Task { await handOff(record, to: next, rooms) }
       case .release(let records): Task { await release(records, rooms) }
-      case .lost(let slot):
+      case .lost(let slot, let epoch):
         metrics.lost.increment()
-        rooms.registry.depose(slot, state.withLock { $0.swim.ownership.epoch(of: slot) })
+        rooms.registry.depose(slot, epoch)
       case .stepDown(let reason, let records):
         logger.error("this node serves nothing any more: \(reason)", metadata: ["slots": "\(records.count)"])
         metrics.stepDowns.increment()
         Task { await stepDown(records, rooms) }
-      case .drained: endDrain()
+      // Unless an operator has ended it meanwhile.
+      case .drained: if state.withLock({ $0.governor?.isDraining ?? true }) { endDrain() }
       }
     }
   }
@@ -430,17 +431,19 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       logger.warning("slots cannot be claimed", metadata: ["reason": "\(error.message)"])
     }
     let now = clock()
-    // Under the lock: a step-down that comes behind must find the slots gained.
-    let (kept, directives) = state.withLock { state in
+    // Under one lock: a step-down that comes behind must find the slots gained, and a decision must not find them claimed
+    // and not announced.
+    let (kept, directives, news) = state.withLock { state in
       let directives = state.governor?.claimEnded(won: won, now: now) ?? []
       var kept = won
       for case .release(let unwanted) in directives {
         for record in unwanted { kept[record.slot] = nil }
       }
       rooms.registry.gain(kept)
-      return (kept, directives)
+      let records = kept.map { SlotRecord(slot: $0.key, epoch: $0.value, owner: state.swim.me) }
+      return (kept, directives, state.swim.announce(records, now: now))
     }
-    announce(kept.map { SlotRecord(slot: $0.key, epoch: $0.value, owner: me) })
+    announced(Array(kept.keys), news)
     carryOut(directives)
     decide(isDue: true)
   }
@@ -457,14 +460,19 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       logger.warning("a slot cannot be handed off", metadata: ["slot": "\(record.slot)", "reason": "\(error.message)"])
     }
     let now = clock()
-    state.withLock { [isReleased] state in
+    let news = state.withLock { [isReleased] state -> [SwimDirective] in
       state.governor?.handOffEnded(record.slot, rooms: moved, released: isReleased, now: now)
+      if isReleased {
+        return state.swim.announce(
+          [SlotRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next, now: now)
+      }
       // Unless it was lost or given up meanwhile, it is still this node's, and goes on here.
-      if !isReleased, state.governor?.epoch(of: record.slot) == record.epoch {
+      if state.governor?.epoch(of: record.slot) == record.epoch {
         rooms.registry.gain([record.slot: record.epoch])
       }
+      return []
     }
-    if isReleased { announce([SlotRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next) }
+    if isReleased { announced([record.slot], news) }
     decide(isDue: true)
   }
 
@@ -483,10 +491,14 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     await release(records, rooms)
   }
 
-  private func announce(_ records: [SlotRecord], to next: NodeID? = nil) {
+  private func announce(_ records: [SlotRecord]) {
     let now = clock()
-    carryOut(state.withLock { $0.swim.announce(records, to: next, now: now) })
-    ownersChanged(records.map(\.slot))
+    announced(records.map(\.slot), state.withLock { $0.swim.announce(records, now: now) })
+  }
+
+  private func announced(_ slots: [Slot], _ directives: [SwimDirective]) {
+    carryOut(directives)
+    ownersChanged(slots)
   }
 
   // MARK: - The store
@@ -574,7 +586,7 @@ extension ClusterAgent: PeerDelegate {
     switch frame {
     case .gossip(let bytes):
       do throws(BinaryError) {
-        let message = try GossipMessage.decode(bytes[...])
+        guard let message = try GossipMessage.decode(bytes[...]) else { return }
         let now = clock()
         let directives = state.withLock { state in
           state.heardAt[message.sender.node] = now

@@ -283,8 +283,10 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
 
   public func read(_ room: RoomID) async -> RoomReading {
     for attempt in 0..<settings.readAttempts {
-      if let carrier = finder.carrier(for: room), let reading = await carrier.read(room) { return reading }
-      finder.misled(about: room)
+      if let carrier = finder.carrier(for: room) {
+        if let reading = await carrier.read(room) { return reading }
+        finder.misled(about: room)
+      }
       await withUnsafeContinuation { continuation in
         scheduler.run(after: settings.delay(before: attempt + 1)) { continuation.resume() }
       }

@@ -6,7 +6,7 @@ package import Wire
 /// The way to the rooms of another node, over one connection that was dialed there.
 package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   private struct State {
-    var ears: [RoomID: any RoomSubscriber] = [:]
+    var visits: [RoomID: Visit] = [:]
     var openings: [SessionNumber: Opening] = [:]
     /// By their openings' names.
     var sessions: [UInt64: SessionNumber] = [:]
@@ -16,20 +16,41 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     var lastReading: UInt64 = 0
     var isLost = false
 
-    /// The room has ended there. Its sessions are closed where it is next, and never here.
-    mutating func forget(_ room: RoomID) -> (any RoomSubscriber)? {
-      for session in openings.filter({ $0.value.room == room }).keys { forget(session) }
-      return ears.removeValue(forKey: room)
+    mutating func open(_ session: SessionNumber, in room: RoomID, _ ear: any RoomSubscriber) -> UInt64 {
+      lastName += 1
+      openings[session] = Opening(name: lastName, room: room)
+      sessions[lastName] = session
+      visits[room, default: Visit(ear: ear)].ear = ear
+      visits[room]?.sessions.insert(session)
+      return lastName
     }
 
-    /// - Returns: the name under which the session was open.
+    /// - Returns: the opening that the session had.
     @discardableResult
-    mutating func forget(_ session: SessionNumber) -> UInt64? {
+    mutating func close(_ session: SessionNumber) -> Opening? {
       guard let opening = openings.removeValue(forKey: session) else { return nil }
       sessions[opening.name] = nil
       reader.forget(session: opening.name)
-      return opening.name
+      visits[opening.room]?.sessions.remove(session)
+      if visits[opening.room]?.sessions.isEmpty == true { visits[opening.room] = nil }
+      return opening
     }
+
+    /// The room has ended there.
+    ///
+    /// - Returns: who is to hear of it, and the names of openings that the end may have crossed on its way. They would stay
+    ///   open for ever.
+    mutating func end(_ room: RoomID) -> (ear: (any RoomSubscriber)?, crossed: [UInt64]) {
+      guard let visit = visits[room] else { return (nil, []) }
+      let closed = visit.sessions.compactMap { close($0) }
+      return (visit.ear, closed.filter { !$0.isAnswered }.map(\.name))
+    }
+  }
+
+  /// What there is of a room here.
+  private struct Visit {
+    var ear: any RoomSubscriber
+    var sessions: Set<SessionNumber> = []
   }
 
   /// One opening of a session here. Each has a name of its own on the connection: a session may open anew while answers to
@@ -39,6 +60,8 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     let room: RoomID
     /// How many operations were sent.
     var sent: UInt64 = 0
+    /// Whether the room has said where it stands.
+    var isAnswered = false
   }
 
   let connection: any PeerLine
@@ -64,12 +87,8 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     switch request {
     case .open(let opening):
       let (name, outdated) = state.withLock { state in
-        let outdated = state.forget(opening.session)
-        state.lastName += 1
-        state.openings[opening.session] = Opening(name: state.lastName, room: room)
-        state.sessions[state.lastName] = opening.session
-        state.ears[room] = subscriber
-        return (state.lastName, outdated)
+        let outdated = state.close(opening.session)?.name
+        return (state.open(opening.session, in: room, subscriber), outdated)
       }
       connection.send(.request(room: room, PeerRequest(request, session: name, number: 0)))
       // Behind it, so that nobody is said to have gone.
@@ -86,7 +105,7 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
       guard let name = state.withLock({ $0.openings[session]?.name }) else { break }
       connection.send(.request(room: room, PeerRequest(request, session: name, number: 0)))
     case .close(let session):
-      guard let name = state.withLock({ $0.forget(session) }) else { break }
+      guard let name = state.withLock({ $0.close(session)?.name }) else { break }
       connection.send(.request(room: room, .close(session: name)))
     }
     return .taken
@@ -116,22 +135,34 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   // MARK: - Answers, on the connection's event loop
 
   package func received(_ output: PeerOutput) {
-    let (ear, read) = state.withLock { state in
+    let (ear, read, crossed) = state.withLock { state in
       let read = state.reader.read(output) { [sessions = state.sessions] in sessions[$0] }
-      if case .ended? = read.items.last { return (state.forget(output.room), read) }
-      return (state.ears[output.room], read)
+      if case .ended? = read.items.last {
+        let (ear, crossed) = state.end(output.room)
+        return (ear, read, crossed)
+      }
+      for item in read.items {
+        if let session = item.openedSession { state.openings[session]?.isAnswered = true }
+      }
+      return (state.visits[output.room]?.ear, read, [])
     }
+    close(crossed, in: output.room)
     ear?.deliver(read)
   }
 
+  private func close(_ names: [UInt64], in room: RoomID) {
+    for name in names { connection.send(.request(room: room, .close(session: name))) }
+  }
+
   package func full(_ name: UInt64, _ number: UInt64, in room: RoomID) {
-    let (ear, session) = state.withLock { ($0.ears[room], $0.sessions[name]) }
+    let (ear, session) = state.withLock { ($0.visits[room]?.ear, $0.sessions[name]) }
     guard let session else { return }
     ear?.deliver(RoomOutput(epoch: .zero, items: [.overflowed(session, ordinal: number)]))
   }
 
   package func notOwner(of room: RoomID) {
-    let ear = state.withLock { $0.forget(room) }
+    let (ear, crossed) = state.withLock { $0.end(room) }
+    close(crossed, in: room)
     ear?.deliver(RoomOutput(epoch: .zero, items: [.ended(.moved)]))
   }
 
@@ -140,10 +171,22 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
   /// The connection has ended.
   package func lost() {
     let readings = state.withLock { state in
+      let readings = state.readings
+      // Ears hold on to this way, too.
+      state = State()
       state.isLost = true
-      defer { state.readings = [:] }
-      return state.readings
+      return readings
     }
     for reading in readings.values { reading.resume(returning: nil) }
+  }
+}
+
+extension RoomOutput.Item {
+  /// The session that the room tells where it stands.
+  fileprivate var openedSession: SessionNumber? {
+    switch self {
+    case .sync(let session, _, _), .resuming(let session, _, _): session
+    default: nil
+    }
   }
 }

@@ -96,12 +96,11 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
       let outdated = state.sessions[request.session].map { ($0.number, state.ears[$0.room]) }
       var ear = state.ears[room]
       if ear?.learn(number, as: request.session) != true {
-        ear = RemoteEar(room: room, connection: visitor.connection) { [weak visitor] ended in
+        ear = RemoteEar(room: room, connection: visitor.connection) { [weak visitor] ended, names in
           visitor?.state.withLock { state in
-            guard state.ears[room] === ended else { return }
-            state.ears[room] = nil
             // Their gateway closes them where the room is next, and says nothing here any more.
-            state.sessions = state.sessions.filter { $0.value.room != room }
+            for (number, name) in names where state.sessions[name]?.number == number { state.sessions[name] = nil }
+            if state.ears[room] === ended { state.ears[room] = nil }
           }
         }
         _ = ear?.learn(number, as: request.session)
@@ -117,6 +116,8 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
     guard let ear else { return }
     do throws(BinaryError) {
       _ = registry.send(try request.roomRequest(Command.self, session: number), to: room, from: ear)
+      // The room ended meanwhile, and the next one must not keep a session for which nobody listens.
+      if ear.hasEnded { _ = registry.send(.close(number), to: room, from: ear) }
     } catch {
       visitor.connection.cut(.violation("an opening cannot be read: \(error.reason)"))
     }
@@ -137,7 +138,7 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
 private final class RemoteEar: RoomSubscriber {
   private let room: RoomID
   private let connection: any PeerLine
-  private let onEnd: @Sendable (RemoteEar) -> Void
+  private let onEnd: @Sendable (RemoteEar, [SessionNumber: UInt64]) -> Void
   /// The sessions' numbers at their gateway.
   private let state = Mutex(State())
 
@@ -147,13 +148,15 @@ private final class RemoteEar: RoomSubscriber {
     var hasEnded = false
   }
 
-  init(room: RoomID, connection: any PeerLine, onEnd: @escaping @Sendable (RemoteEar) -> Void) {
+  init(room: RoomID, connection: any PeerLine, onEnd: @escaping @Sendable (RemoteEar, [SessionNumber: UInt64]) -> Void)
+  {
     self.room = room
     self.connection = connection
     self.onEnd = onEnd
   }
 
   var keepsOperations: Bool { true }
+  var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
   /// - Returns: false if the room has ended for this ear.
   func learn(_ number: SessionNumber, as name: UInt64) -> Bool {
@@ -179,7 +182,7 @@ private final class RemoteEar: RoomSubscriber {
       return state.names
     }
     guard let names else { return }
-    if isEnd { onEnd(self) }
+    if isEnd { onEnd(self, names) }
     // What is for a session that has closed meanwhile is for nobody: 0 is no session's number.
     for part in PeerOutput.parts(of: output, of: room, session: { names[$0] ?? 0 }) {
       connection.send(.output(part))

@@ -8,7 +8,7 @@ public import RoomCore
 //     owner      flag node? count (slot epoch)* …
 //
 // At each … a later version may write more: a reader skips what it does not know, as it does with members whose status
-// or kind it does not know. A message of a kind that it does not know is an error, and no more than that message is lost.
+// or kind it does not know. Of a message of a version or kind that it does not know, no more than that message is lost.
 // Slots are grouped by owner, in order, each as its distance from the one before: a full table is a few kilobytes.
 extension GossipMessage {
   /// A frame that is longer is not a message.
@@ -66,17 +66,16 @@ extension GossipMessage {
     return writer.bytes
   }
 
-  /// - Throws: if the bytes are not a message, or one of a kind that is not known.
-  public static func decode(_ bytes: ArraySlice<UInt8>) throws(BinaryError) -> GossipMessage {
+  /// - Returns: nil for a message of a later version, of a kind or from a sender of a kind that is not known.
+  /// - Throws: if the bytes are not a message.
+  public static func decode(_ bytes: ArraySlice<UInt8>) throws(BinaryError) -> GossipMessage? {
     guard bytes.count <= maxBytes else { throw BinaryError("a message of \(bytes.count) bytes is too long") }
     var reader = BinaryReader(bytes)
     let version = try reader.byte()
-    guard version == Self.version else { throw BinaryError("\(version) is no version of gossip") }
-    let code = try reader.byte()
-    guard let kind = Kind(rawValue: code) else { throw BinaryError("\(code) is no kind of message") }
-    guard let sender = try MemberRecord(encoded: reader.content()) else {
-      throw BinaryError("a sender of a kind that is not known")
-    }
+    guard version >= Self.version else { throw BinaryError("\(version) is no version of gossip") }
+    guard version == Self.version, let kind = Kind(rawValue: try reader.byte()),
+      let sender = try MemberRecord(encoded: reader.content())
+    else { return nil }
     let body = try decodeBody(kind, try reader.content())
     var members: [MemberRecord] = []
     for _ in 0..<(try reader.count(atMost: maxMembers)) {

@@ -23,7 +23,7 @@ extension SlotGovernor {
       held[slot.number] = nil
       handingOff.removeAll { $0.slot == slot }
       if now - holding.since < deadlines.contentionWindow { contend(slot, now: now) }
-      directives.append(.lost(slot))
+      directives.append(.lost(slot, at: holding.epoch))
     }
     return directives
   }
@@ -162,9 +162,12 @@ extension SlotGovernor {
     let takers = placement.candidates.map(\.node).filter { canTake($0, view, reading: reading, now: now) }
     guard !takers.isEmpty else { return [] }
     for number in held.indices {
-      guard handingOff.count < atOnce, handOffNotBefore <= now else { break }
+      let isPaused = handOffNotBefore > now
+      guard handingOff.count < atOnce, !isPaused || !reservations.isEmpty else { break }
       guard let holding = held[number] else { continue }
       let slot = Slot(number)
+      // An operator's wish does not wait: it is forgotten soon.
+      if isPaused, reservations[slot] == nil { continue }
       guard let next = wantedOwner(of: slot), next != me, takers.contains(next), !isLeftAlone(slot, now: now),
         !handingOff.contains(where: { $0.slot == slot })
       else { continue }

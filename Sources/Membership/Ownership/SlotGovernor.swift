@@ -177,6 +177,7 @@ public struct SlotGovernor: Sendable {
   public mutating func drain(rooms: Int) {
     isDraining = true
     drainedRooms = rooms
+    handOffNotBefore = .zero
     forgetMoves()
   }
 

@@ -50,8 +50,8 @@ public enum SlotDirective: Sendable, Equatable {
   case handOff(SlotRecord, to: NodeID)
   /// Stop serving these, commit, and release them in the store. They are no longer held.
   case release([SlotRecord])
-  /// Drop all rooms of the slot without a word to the store: somebody else owns it.
-  case lost(Slot)
+  /// Drop all rooms of the slot, up to the epoch at which it was held, without a word to the store: somebody else owns it.
+  case lost(Slot, at: Epoch)
   /// Serve nothing any more. What was held may be released in the store, if that can be reached; so the others need not
   /// wait. They are no longer held.
   case stepDown(StepDownReason, [SlotRecord])

@@ -145,6 +145,7 @@ public struct Swim: Sendable {
     }
     let news = message.ownership.filter { ownership.merge($0, now: now) }.map(\.slot)
     if !news.isEmpty {
+      if news.contains(where: { ownership.owner(of: $0) == nil }) { ownerIsMissing(now: now) }
       ownershipNews.add(news)
       directives.append(.ownershipChanged(news))
     }
@@ -203,7 +204,8 @@ public struct Swim: Sendable {
     _ records: [SlotRecord], to next: NodeID? = nil, now: MonotonicTime
   ) -> [SwimDirective] {
     guard isRunning else { return [] }
-    let news = records.filter { ownership.merge($0, now: now) }.map(\.slot)
+    // Also if a reading of the store was faster: those who do not read it have to hear.
+    let news = records.filter { ownership.merge($0, now: now) || ownership[$0.slot] == $0 }.map(\.slot)
     ownershipNews.add(news)
     var directives: [SwimDirective] = []
     let live = peers.filter(\.isLive).map(\.record.member)
@@ -221,9 +223,15 @@ public struct Swim: Sendable {
     return directives
   }
 
+  /// Its next owner will tell. Should that be missed, full state has it.
+  private mutating func ownerIsMissing(now: MonotonicTime) {
+    nextPushPullAt = min(nextPushPullAt, now + deadlines.reconnectInterval)
+  }
+
   /// Takes in what a node said of a slot when it was taken for the owner.
   public mutating func heard(_ record: SlotRecord, now: MonotonicTime) -> [SwimDirective] {
     guard isRunning, ownership.merge(record, now: now) else { return [] }
+    if record.owner == nil { ownerIsMissing(now: now) }
     return [.ownershipChanged([record.slot])]
   }
 

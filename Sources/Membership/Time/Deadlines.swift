@@ -116,7 +116,8 @@ public struct Deadlines: Sendable, Equatable {
   /// With `readingTimeout` at most `freshness`. Less: more load on the store. More: reads fail when one reading is slow.
   public var readingInterval: Duration = .milliseconds(400)
 
-  /// How long a reading may take before it counts as failed. Default 500 ms.
+  /// How long a reading may take without that the node stops serving reads. Default 500 ms; a bound, not a timer: what
+  /// comes later is worth as much as its beginning was.
   public var readingTimeout: Duration = .milliseconds(500)
 
   /// How long after the start of its last successful reading of the store a node may serve reads. Default 1 s.

@@ -10,9 +10,15 @@ final class PostgresSessions: Sendable {
   enum Kind: Sendable {
     /// Claims, heartbeats and the like: few, small, and what the cluster waits for.
     case urgent
+    /// Reads that are as urgent: a node that does not get them in time may serve nothing.
+    case watch
     case load
     case journal
     case write
+
+    var isUrgent: Bool { self == .urgent || self == .watch }
+    /// A read may be done again; of a write its sender is to know.
+    var isRepeatable: Bool { self == .watch || self == .load || self == .journal }
   }
 
   /// A call that waits.
@@ -95,7 +101,7 @@ final class PostgresSessions: Sendable {
   private func admit(_ job: Job) -> StoreError? {
     state.withLock { state in
       guard !state.isClosing else { return .closed }
-      if job.kind != .urgent {
+      if !job.kind.isUrgent {
         guard state.underWay < settings.callQueue else { return Self.full(state.underWay) }
       }
       if job.kind == .journal {
@@ -103,7 +109,7 @@ final class PostgresSessions: Sendable {
         state.journalsUnderWay += 1
       }
       state.underWay += 1
-      if job.kind == .urgent { state.urgent.append(job) } else { state.waiting.append(job) }
+      if job.kind.isUrgent { state.urgent.append(job) } else { state.waiting.append(job) }
       if state.sleepers > 0 {
         state.sleepers -= 1
         wake.signal()
@@ -190,9 +196,9 @@ final class PostgresSessions: Sendable {
       }
       guard let sound = connection, case .lost(let failure) = job.run(sound) else { continue }
       connection = nil
-      // What was sent may have been done. A read may be done again; of a write its sender is to know.
+      // What was sent may have been done.
       let error = failure.storeError.blamingNobody
-      guard job.kind == .load || job.kind == .journal else {
+      guard job.kind.isRepeatable else {
         job.fail(error)
         continue
       }

@@ -60,7 +60,7 @@ public final class PostgresStore: RoomStore {
   }
 
   public func slots() async throws(StoreError) -> [SlotRecord] {
-    try await sessions.call(.load) { try PostgresReads.slots(from: $0) }
+    try await sessions.call(.watch) { try PostgresReads.slots(from: $0) }
   }
 
   // MARK: Nodes
@@ -74,7 +74,7 @@ public final class PostgresStore: RoomStore {
   }
 
   public func nodes() async throws(StoreError) -> [NodeRecord] {
-    try await sessions.call(.load) { try PostgresReads.nodes(from: $0) }
+    try await sessions.call(.watch) { try PostgresReads.nodes(from: $0) }
   }
 
   public func forget(_ node: NodeID) async throws(StoreError) {

@@ -281,11 +281,11 @@ private struct RoomsService: Service {
     gateway.beginDraining()
     if let agent {
       // The others take over what they can before the rest is finished here.
-      await agent.drain(within: .seconds(25))
+      await agent.drain(within: .seconds(20))
     }
     await finishRooms()
-    gateway.closeSessions()
     await agent?.leave()
+    gateway.closeSessions()
   }
 
   /// A disk that hangs keeps its rooms from finishing; the clients of all are told to come back all the same.

@@ -85,7 +85,8 @@ private struct House {
       let isKnown = known.map { $0.fingerprint != fingerprint(of: operation) } ?? false
       promise(isKnown, "\(operation.id) is in conflict with nothing")
     case .rejected(.operationExpired):
-      promise(operation.after < machine.head, "\(operation.id) has expired before anything happened")
+      // Too old; or its sender has seen what was undone.
+      promise(operation.after != machine.head, "\(operation.id) has expired before anything happened")
     case .rejected(let refusal):
       promise(known == nil || !isHonest, "\(operation.id) was applied, and is refused as \(refusal.code)")
     }

@@ -341,10 +341,10 @@ struct SlotGovernorTests {
     var seat = Seat.withAll()
     seat.now = seat.now + .milliseconds(100)
     seat.own(5..<6, "b/1", epoch: 2)
-    #expect(seat.read().contains(.lost(Slot(5))))
-    #expect(!seat.decide().contains(.lost(Slot(5))))
+    #expect(seat.read().contains(.lost(Slot(5), at: Epoch(1))))
+    #expect(!seat.decide().contains(.lost(Slot(5), at: Epoch(1))))
     _ = seat.table.merge(SlotRecord(slot: Slot(6), epoch: Epoch(2), owner: NodeID("b/1")), now: seat.now)
-    #expect(seat.decide().contains(.lost(Slot(6))))
+    #expect(seat.decide().contains(.lost(Slot(6), at: Epoch(1))))
     #expect(seat.governor.epoch(of: Slot(6)) == nil)
     // A reading that began before the claim ended knows nothing of it.
     var other = Seat()

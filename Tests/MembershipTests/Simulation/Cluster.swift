@@ -206,7 +206,9 @@ final class Cluster {
     switch event {
     case .arrive(let bytes, _):
       do {
-        let message = try GossipMessage.decode(bytes[...])
+        guard let message = try GossipMessage.decode(bytes[...]) else {
+          return violate("a message is of no known kind")
+        }
         carryOut(processes[index].swim.receive(message, now: now), index)
       } catch {
         violate("a message cannot be decoded: \(error)")
@@ -295,7 +297,7 @@ final class Cluster {
       case .release(let records):
         note("\(name) releases \(records.count)")
         queue.add(.release(index, records), at: now + storeDelay())
-      case .lost(let slot): note("\(name) lost \(slot)")
+      case .lost(let slot, _): note("\(name) lost \(slot)")
       case .stepDown(let reason, let records):
         note("\(name) steps down: \(reason), \(records.count)")
         stepDowns.append((now, processes[index].node))

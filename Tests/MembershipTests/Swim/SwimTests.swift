@@ -297,6 +297,20 @@ struct SwimTests {
     a.sent = []
     answerAll(&a, except: "", millis: 5000)
     #expect(a.sent.count { $0.body == .pushPull } == (isComplete ? 0 : 5))
+    if isComplete {
+      a.hear(.gossip, from: b, owners: [SlotRecord(slot: Slot(3), epoch: Epoch(1), owner: nil)])
+      a.sent = []
+      answerAll(&a, except: "", millis: 1100)
+      #expect(a.sent.count { $0.body == .pushPull } == 1)
+    }
+  }
+
+  @Test("a claim that a reading of the store has brought already is told all the same")
+  func claimReadFirst() {
+    var a = Driven(knowing: [b])
+    let record = SlotRecord(slot: Slot(3), epoch: Epoch(4), owner: NodeID("a/1"))
+    #expect(a.swim.mergeStore([record], startedAt: a.now) == [Slot(3)])
+    #expect(hearers(of: record, in: a.swim.announce([record], now: a.now)) == ["b"])
   }
 
   @Test("what was claimed is told to all at once, the next owner first; in a large cluster to some")
