@@ -43,7 +43,7 @@ struct ClusterTests {
           for number in 0..<2 {
             group.addTask {
               var participant = LoadedParticipant(2 * index + number, seed: seed, takesStates: fate == .stopped)
-              try await participant.live(port, room: room, exactly: each, told: progress)
+              try await participant.live(port, room: room, answered: each, told: progress, until: cluster.end)
               return (room, participant)
             }
           }
@@ -64,7 +64,7 @@ struct ClusterTests {
       let store = try await cluster.openStore()
       for (room, participant) in participants {
         let journal = try await TestServer.journal(of: room, in: store)
-        #expect(participant.acknowledged.count == each)
+        #expect(participant.acknowledged.count >= each)
         #expect(participant.view.resumes == 0, "a client was told that it had moved")
         participant.check(against: journal, "\(room), \(participant.id)")
       }

@@ -63,7 +63,7 @@ struct MovingTests {
           group.addTask {
             var participant = participant
             // One connection for all of it: were it cut, the participant would have fewer answers.
-            try await participant.live(port, room: "room", exactly: 300)
+            try await participant.live(port, room: "room", answered: 300)
             return (index, participant)
           }
         }

@@ -12,6 +12,8 @@ import Testing
 /// The processes of one cluster on this machine.
 final class ProcessCluster: Sendable {
   let begin = Promised<Bool>()
+  /// Fulfilled when what was to befall it has.
+  let end = Promised<Bool>()
   private let state: Mutex<[ServingProcess]>
   let gateway: ServingProcess
   private let peerPorts: [Int]
@@ -127,6 +129,7 @@ final class ProcessCluster: Sendable {
 
   func befall(_ fate: ClusterTests.Fate, node index: Int) async throws {
     let node = nodes[index]
+    defer { end.fulfil(true) }
     switch fate {
     case .killed:
       node.child.kill(SIGKILL)

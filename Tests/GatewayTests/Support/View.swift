@@ -145,14 +145,21 @@ struct LoadedParticipant: Sendable {
     }
   }
 
-  /// Lives on one connection until so many operations are answered.
-  mutating func live(_ port: Int, room: String, exactly count: Int, told: Countdown? = nil) async throws {
+  /// Lives on one connection until so many operations are answered, and slowly on until something has happened.
+  mutating func live(
+    _ port: Int, room: String, answered count: Int, told: Countdown? = nil, until event: Promised<Bool>? = nil
+  ) async throws {
     let client = try await open(port, room)
     while acknowledged.count < count {
       while pending.count < Self.window, acknowledged.count + pending.count < count {
         send(makeOperation(), on: client)
       }
       try await read(client, told)
+    }
+    while let event, !event.isFulfilled || !pending.isEmpty {
+      if pending.isEmpty { send(makeOperation(), on: client) }
+      try await read(client, told)
+      try await Task.sleep(for: .milliseconds(5))
     }
     await client.socket.disconnect()
   }
