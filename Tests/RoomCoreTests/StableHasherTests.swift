@@ -13,6 +13,8 @@ import Testing
     arguments: [
       ("", 0xEF46_DB37_51D8_E999), ("a", 0xD24E_C4F1_A98C_6E5B), ("abc", 0x44BC_2CF5_AD77_0999),
       ("Nobody inspects the spammish repetition", 0xFBCE_A83C_8A37_8BF1),
+      // The examples in docs/peer-protocol.md.
+      ("order_1234", 0xA14F_FE57_6BC4_74BB), ("test_session", 0xE0D9_1C44_B34C_0C9C),
     ] as [(String, UInt64)])
   func published(_ text: String, _ expected: UInt64) {
     #expect(hash(Array(text.utf8)) == expected)

@@ -66,7 +66,8 @@ extension GossipMessage {
     return writer.bytes
   }
 
-  /// - Returns: nil for a message of a later version, of a kind or from a sender of a kind that is not known.
+  /// - Returns: nil for a message of a later version or of a kind that is not known, or from a sender whose kind or status
+  ///   is not known.
   /// - Throws: if the bytes are not a message.
   public static func decode(_ bytes: ArraySlice<UInt8>) throws(BinaryError) -> GossipMessage? {
     guard bytes.count <= maxBytes else { throw BinaryError("a message of \(bytes.count) bytes is too long") }

@@ -59,7 +59,7 @@ public struct Placement: Sendable, Equatable {
   }
 
   /// −log₂(u), in units of 2⁻³².
-  private static func distance(of name: String, to slot: Slot) -> UInt64 {
+  package static func distance(of name: String, to slot: Slot) -> UInt64 {
     var hasher = StableHasher()
     hasher.combine(name)
     hasher.combine(Int64(slot.number))

@@ -63,10 +63,25 @@ struct PlacementTests {
     #expect(Placement(over: []).owner(of: Slot(0)) == nil)
   }
 
-  @Test("every process finds the same, of every version")
-  func golden() {
-    let placement = Placement(over: Self.candidates([100, 100, 100]))
+  /// The examples in docs/peer-protocol.md, "Where a room is".
+  @Test(
+    "every process finds the same, of every version",
+    arguments: [
+      ([100, 100, 100], "020102220110010202221202"), ([100, 200, 400], "220212220120012202221222"),
+    ])
+  func golden(weights: [Int], owners: String) {
+    let placement = Placement(over: Self.candidates(weights))
     let first = (0..<24).map { placement.owner(of: Slot($0))?.name.last.map(String.init) ?? "-" }.joined()
-    #expect(first == "020102220110010202221202")
+    #expect(first == owners)
+  }
+
+  @Test(
+    "distances are as documented, to the last bit",
+    arguments: [
+      ("node-0", 0, 3_596_350_439), ("node-1", 0, 15_570_764_267), ("node-2", 0, 9_601_528_693),
+      ("node-0", 1023, 10_388_899_765), ("küche", 187, 1_108_586_370),
+    ] as [(String, Int, UInt64)])
+  func distances(name: String, slot: Int, distance: UInt64) {
+    #expect(Placement.distance(of: name, to: Slot(slot)) == distance)
   }
 }
