@@ -7,7 +7,7 @@ import shutil
 import ssl
 import tempfile
 
-from server import HOST, NotReady, call, serving
+from server import HOST, NotReady, Wrong, call, expect, serving
 
 try:
     import websockets
@@ -18,15 +18,6 @@ except ImportError as missing:
 
 LIMIT_SECONDS = 20
 REQUESTS = 2000
-
-
-class Wrong(Exception):
-    """What a client saw that it should not have."""
-
-
-def expect(is_so, what):
-    if not is_so:
-        raise Wrong(what)
 
 
 def run(options, _):

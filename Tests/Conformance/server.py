@@ -17,6 +17,15 @@ class NotReady(Exception):
     """Something that a run needs is missing or does not start."""
 
 
+class Wrong(Exception):
+    """What a client or a peer saw that it should not have."""
+
+
+def expect(is_so, what):
+    if not is_so:
+        raise Wrong(what)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind((HOST, 0))
@@ -36,21 +45,27 @@ def serving(program, *arguments):
     """Gives the port of a server with development rooms, which ends with the block."""
     with tempfile.TemporaryDirectory(prefix="stonepot-conformance-") as folder:
         port = free_port()
-        log_path = pathlib.Path(folder, "server.log")
-        command = [program, "serve", "--dev-rooms", "--listen", f"{HOST}:{port}", "--store",
-                   f"sqlite:{folder}/rooms.sqlite", "--log-level", "warning", *arguments]
-        with open(log_path, "w") as log:
-            try:
-                server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-            except OSError as error:
-                raise NotReady(f"{program}: {error}; `make build` makes it") from error
-        try:
-            wait_until_listening(server, port, log_path)
+        with running(program, port, pathlib.Path(folder, "server.log"), "serve", "--dev-rooms", "--store",
+                     f"sqlite:{folder}/rooms.sqlite", *arguments):
             yield port
-            if server.poll() is not None:
-                raise NotReady(f"the server ended with code {server.returncode}\n{log_path.read_text(errors='replace')}")
-        finally:
-            stop(server)
+
+
+@contextlib.contextmanager
+def running(program, port, log_path, *arguments):
+    """Runs a server until the block ends, which begins when it listens on the port."""
+    command = [program, *arguments, "--listen", f"{HOST}:{port}", "--log-level", "warning"]
+    with open(log_path, "w") as log:
+        try:
+            server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise NotReady(f"{program}: {error}; `make build` makes it") from error
+    try:
+        wait_until_listening(server, port, log_path)
+        yield
+        if server.poll() is not None:
+            raise NotReady(f"the server ended with code {server.returncode}\n{log_path.read_text(errors='replace')}")
+    finally:
+        stop(server)
 
 
 def wait_until_listening(server, port, log_path):
