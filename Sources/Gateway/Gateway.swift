@@ -79,8 +79,8 @@ package struct Gateway: Sendable {
   /// Refuses new sessions and reports not to be ready.
   package func beginDraining() { hub.beginStopping() }
 
-  /// Closes every WebSocket with 1012, so that its client comes back.
-  package func closeSessions() { hub.closeAll() }
+  /// Closes every WebSocket with 1012, so that its client comes back; not all at once, but within `limit`.
+  package func closeSessions(within limit: Duration) async { await hub.closeAll(within: limit) }
 
   /// Serves new connections with what is in the certificate's files, if that is new and can be used. Blocks.
   package func reloadCertificate() {
@@ -97,8 +97,9 @@ package struct Gateway: Sendable {
   }
 
   private func noteExpiry(of certificate: ServerCertificate) {
-    hub.metrics.certificateExpires(at: certificate.expiry.timeIntervalSince1970)
-    logger.notice("TLS certificate in use until \(certificate.expiry.formatted(.iso8601))")
+    let expiry = certificate.value.expirySeconds
+    hub.metrics.certificateExpires(at: expiry)
+    logger.notice("TLS certificate in use until \(Date(timeIntervalSince1970: expiry).formatted(.iso8601))")
   }
 
   private func scheduleSweeps() -> [RepeatedTask] {

@@ -109,8 +109,6 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   public var warmCount: Int { state.withLock { $0.warm.count } }
 
-  public func warmCount(in slot: Slot) -> Int { state.withLock { $0.warm.values.count { $0.room.slot == slot } } }
-
   var warmRooms: [Room<Voice>] { state.withLock { $0.warm.values.map(\.room) } }
 
   /// Runs `body`, which deletes the room, unless it is in memory; should it be asked for meanwhile, it waits for the end
@@ -228,18 +226,24 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     for room in rooms { _ = room.mailbox.offer(.depose, now: time.now()) }
   }
 
-  /// Gives slots up for another node to have: their rooms finish what they have taken, save a snapshot where much would be replayed, and
-  /// leave.
-  ///
-  /// - Returns: the epochs at which the slots were this node's, when nothing of them is written any more.
-  public func handOff(_ slots: Set<Slot>) async -> [Slot: Epoch] {
+  /// What was given up for another node to have.
+  public struct HandedOff: Sendable {
+    /// At which each slot was this node's.
+    public let epochs: [Slot: Epoch]
+    /// How many rooms were in memory; others may have to load as many.
+    public let roomCount: Int
+  }
+
+  /// Gives slots up for another node to have: their rooms finish what they have taken, save a snapshot where much would
+  /// be replayed, and leave. Nothing of them is written any more when this returns.
+  public func handOff(_ slots: Set<Slot>) async -> HandedOff {
     let given = ownership.owned.filter { slots.contains($0.key) }
     for (slot, epoch) in given { ownership.lose(slot, at: epoch) }
     let (rooms, leaving) = state.withLock { state in
       (state.warm.values.filter { given[$0.room.slot] != nil }, Array(state.leaving.values))
     }
     await finish(rooms, leaving, isMove: true)
-    return given
+    return HandedOff(epochs: given, roomCount: rooms.count)
   }
 
   /// Has rooms finish what they have taken, save a snapshot and leave; waits for them, and for those that were leaving.

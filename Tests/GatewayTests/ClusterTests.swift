@@ -64,7 +64,6 @@ struct ClusterTests {
       let store = try await cluster.openStore()
       for (room, participant) in participants {
         let journal = try await TestServer.journal(of: room, in: store)
-        #expect(participant.acknowledged.count >= each)
         #expect(participant.view.resumes == 0, "a client was told that it had moved")
         participant.check(against: journal, "\(room), \(participant.id)")
       }
@@ -82,6 +81,42 @@ struct ClusterTests {
       _ = try await cluster.nodes[0].child.errorLine { $0.contains("a peer's connection came to nothing") }
       stranger.kill(SIGTERM)
       try await cluster.stop()
+    }
+  }
+
+  @Test("strangers where peers come do no harm to rooms")
+  func strangers() async throws {
+    let seed = Seed.next()
+    try await withPrograms { directory async throws in
+      let cluster = try await ProcessCluster(in: directory, on: .sqlite, count: 1)
+      let isOver = Promised<Bool>()
+      let gateway = cluster.gateway.port
+      async let loaded = { () async throws -> LoadedParticipant in
+        var participant = LoadedParticipant(0, seed: seed)
+        try await participant.live(gateway, room: "room", answered: 100, until: isOver)
+        return participant
+      }()
+      // Some say nothing, some half a hello, and some what is none.
+      let words: [[UInt8]] = [
+        [], [0, 0, 0, 100, 1], Array("GET / HTTP/1.1\r\n\r\n".utf8), [0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
+        [0, 0, 0, 2, 5, 1],
+      ]
+      let port = cluster.peerPort(ofNode: 0)
+      var connections: [RawConnection] = []
+      for number in 0..<200 {
+        let connection = try await RawConnection.open(port)
+        connection.send(ByteBuffer(bytes: words[number % words.count]))
+        connections.append(connection)
+      }
+      // All are closed, those that are silent as well.
+      for connection in connections { _ = try await connection.rest() }
+      isOver.fulfil(true)
+      let participant = try await loaded
+      #expect(try await cluster.gatewayMetric("stonepot_link_owners_lost_total") == 0)
+      try await cluster.stop()
+      let store = try await cluster.openStore()
+      participant.check(against: try await TestServer.journal(of: "room", in: store), participant.id)
+      await store.close()
     }
   }
 

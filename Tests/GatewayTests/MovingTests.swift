@@ -25,6 +25,18 @@ struct MovingTests {
     var testDescription: String { rawValue }
   }
 
+  /// Two nodes, of which the first has all rooms, and one participant of one of them.
+  private static func withTwoNodes(
+    dialect: Int = 1, _ body: (TestServer, RoomClient) async throws -> Void
+  ) async throws {
+    try await withServer {
+      $0.nodes = 2
+    } _: { server async throws in
+      let path = RoomClient.path + "room?v=\(dialect)"
+      try await body(server, try await RoomClient.joined(server.port, path, as: "asha"))
+    }
+  }
+
   private static func move(_ move: Move, from old: Int, to new: Int, in owners: TestOwners) async throws {
     switch move {
     case .handOff:
@@ -106,10 +118,7 @@ struct MovingTests {
 
   @Test("a client of dialect 1 that misses nothing hears nothing, and one that missed a change gets the state")
   func fullState() async throws {
-    try await withServer {
-      $0.nodes = 2
-    } _: { server async throws in
-      let asha = try await RoomClient.joined(server.port, as: "asha")
+    try await Self.withTwoNodes { server, asha async throws in
       asha.add("Dal", as: "asha")
       _ = try await asha.next("item_added")
       try await server.owners.claim(for: 1)
@@ -124,10 +133,7 @@ struct MovingTests {
 
   @Test("an operation that waits at an owner without a store goes to the next owner as soon as that is heard of")
   func stuckOwner() async throws {
-    try await withServer {
-      $0.nodes = 2
-    } _: { server async throws in
-      let asha = try await RoomClient.joined(server.port, as: "asha")
+    try await Self.withTwoNodes { server, asha async throws in
       server.store.behaviour = .hold
       asha.add("Dal", as: "asha")
       try await eventually("the commit to be held") { !server.store.heldCommits.isEmpty }
@@ -145,10 +151,7 @@ struct MovingTests {
 
   @Test("an unnamed operation whose owner is lost is applied once, although its answer was lost with it")
   func unnamed() async throws {
-    try await withServer {
-      $0.nodes = 2
-    } _: { server async throws in
-      let asha = try await RoomClient.joined(server.port, as: "asha")
+    try await Self.withTwoNodes { server, asha async throws in
       // It is written, and the owner ends without a word about it.
       server.store.behaviour = .writeAndAnswer(.stale)
       asha.add("Dal", as: "asha")
@@ -165,10 +168,7 @@ struct MovingTests {
 
   @Test("an answer comes behind its change, also when the room moves on while its sender still catches up")
   func answersBehind() async throws {
-    try await withServer {
-      $0.nodes = 2
-    } _: { server async throws in
-      let asha = try await RoomClient.joined(server.port, RoomClient.path + "room?v=2", as: "asha")
+    try await Self.withTwoNodes(dialect: 2) { server, asha async throws in
       let isOpen = Promised<Bool>()
       server.store.journalGate = { _ = await isOpen.value }
       // It is written, and the owner ends without a word about it.
@@ -195,12 +195,28 @@ struct MovingTests {
     }
   }
 
-  @Test("a room that nobody has for too long sends its clients away to come back later")
-  func givenUp() async throws {
+  @Test("what waits for an answer is bounded, and so is what is sent again to the next owner")
+  func credit() async throws {
     try await withServer {
       $0.nodes = 2
+      $0.gateway.unsettledOperations = 4
     } _: { server async throws in
-      let asha = try await RoomClient.joined(server.port, as: "asha")
+      let asha = try await RoomClient.joined(server.port, RoomClient.path + "room?v=2", as: "asha")
+      server.store.behaviour = .hold
+      for number in 1...5 { asha.add("Dal", as: "asha", opId: "\(number)") }
+      let refusal = try await asha.next("error")["data"]
+      #expect(refusal["code"] == "overloaded" && refusal["opId"] == "5" && refusal["retryable"] == true)
+      server.store.behaviour = .pass
+      server.store.releaseOne()
+      for number in 1...4 { #expect(try await asha.next("ack")["opId"] == .string("\(number)")) }
+      asha.add("Dal", as: "asha", opId: "5")
+      #expect(try await asha.next("ack")["opId"] == "5")
+    }
+  }
+
+  @Test("a room that nobody has for too long sends its clients away to come back later")
+  func givenUp() async throws {
+    try await Self.withTwoNodes { server, asha async throws in
       server.owners.tell(nil)
       _ = await server.registry.handOff(Set(Slot.all))
       #expect(try await RawConnection.open(server.port).get("/party/room").status == 503)

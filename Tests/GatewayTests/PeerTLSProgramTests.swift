@@ -28,6 +28,8 @@ struct PeerTLSProgramTests {
           "none"
         ),
         (["--peer-listen", "0.0.0.0:1"], 64, "--peer-certificate"),
+        (["--peer-secret", "of sixteen bytes", "--peer-secret-file", one.key], 64, "give one"),
+        (["--peer-secret-file", directory.file("no secrets")], 1, "no secrets"),
       ]
       for (more, code, message) in cases {
         let result = try await ChildProcess.run(arguments + more)

@@ -18,7 +18,7 @@ struct StoppingTests {
       ]
       server.gateway.beginDraining()
       await server.registry.stop()
-      server.gateway.closeSessions()
+      await server.gateway.closeSessions(within: .seconds(1))
       for client in clients {
         let closure = try await client.closure()
         #expect(closure?.code == 1012)

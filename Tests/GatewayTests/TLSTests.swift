@@ -1,5 +1,6 @@
 import Foundation
 import Gateway
+import Link
 import Load
 import NIOCore
 import TestSupport

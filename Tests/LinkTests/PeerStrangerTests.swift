@@ -1,3 +1,4 @@
+import Foundation
 import Membership
 import NIOCore
 import RoomCore
@@ -77,6 +78,43 @@ struct PeerStrangerTests {
     await b.close()
   }
 
+  @Test("secrets come from a file that may be replaced, and one that cannot be used changes nothing")
+  func secretFile() async throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: "stonepot-\(UUID().uuidString)")
+    func write(_ text: String) throws { try Data(text.utf8).write(to: file, options: .atomic) }
+    let (old, new) = ("a secret of yesterday", "a secret of tomorrow")
+    try write("\(old)\n")
+    defer { #expect(throws: Never.self) { try FileManager.default.removeItem(at: file) } }
+    let server = TestPeer.make(
+      "server", credentials: PeerCredentials(secretFile: try PeerSecrets(path: file.path), certificate: nil))
+    let address = try await server.listen()
+    func isTaken(_ name: String, _ secret: String) async throws -> Bool {
+      let peer = TestPeer.make(name, secrets: [secret])
+      try peer.network.connect(to: address)
+      try await peer.wait(for: "an answer") { !$0.isEmpty }
+      let isTaken = !peer.connections.isEmpty
+      await peer.close()
+      return isTaken
+    }
+    #expect(try await isTaken("first", old))
+    #expect(try await !isTaken("early", new))
+    for unusable in ["\n", "short\n", "\(new)\nshort"] {
+      try write(unusable)
+      guard case .refused(let reason) = server.network.credentials.reloadSecrets() else {
+        Issue.record("\(unusable) was taken")
+        return
+      }
+      #expect(reason.description.contains(file.path) && !reason.description.contains(new))
+    }
+    #expect(try await isTaken("second", old))
+    try write("\(old)\r\n\(new)\r\n")
+    server.network.reloadCredentials()
+    #expect(server.network.credentials.now.secrets == [Array(old.utf8), Array(new.utf8)])
+    #expect(try await isTaken("third", old))
+    #expect(try await isTaken("fourth", new))
+    await server.close()
+  }
+
   @Test("a proof that was overheard is of no use")
   func replay() async throws {
     let b = TestPeer.make("b")
@@ -154,7 +192,7 @@ struct PeerStrangerTests {
     await b.close()
   }
 
-  @Test("who says nothing loses its place, and others get through meanwhile")
+  @Test("who says nothing loses its place, and the next gets it")
   func halfOpen() async throws {
     let b = TestPeer.make("b") {
       $0.handshakeTimeout = .milliseconds(200)

@@ -24,8 +24,9 @@ struct PeerTLSTests {
 
     func certificate(_ name: String) throws -> PeerCredentials.TLS {
       try makeFiles(name)
-      return try PeerCredentials.TLS(
-        certificatePath: path("\(name).pem"), keyPath: path("\(name).key"), authorityPath: path("ca.pem"))
+      return try PeerCertificate(
+        certificatePath: path("\(name).pem"), keyPath: path("\(name).key"), authorityPath: path("ca.pem")
+      ).value
     }
 
     func makeFiles(_ name: String) throws {
@@ -113,21 +114,21 @@ struct PeerTLSTests {
 
     // Half of a replacement, and a file that goes.
     try put("server.pem", from: theirs)
-    guard case .refused = server.network.credentials.reload() else {
+    guard case .refused = server.network.credentials.reloadCertificate() else {
       Issue.record("a certificate was taken that does not go with the key")
       return
     }
-    #expect(server.network.credentials.reload() == .unchanged)
+    #expect(server.network.credentials.reloadCertificate() == .unchanged)
     try FileManager.default.removeItem(atPath: ours.path("used-server.key"))
-    guard case .refused(let reason) = server.network.credentials.reload() else {
+    guard case .refused(let reason) = server.network.credentials.reloadCertificate() else {
       Issue.record("a key was taken that is not there")
       return
     }
     #expect(reason.description.contains("used-server.key"))
 
     try putAll(from: theirs)
-    server.network.reloadCertificate()
-    #expect(server.network.credentials.reload() == .unchanged)
+    server.network.reloadCredentials()
+    #expect(server.network.credentials.reloadCertificate() == .unchanged)
     let stranger = TestPeer.make("stranger", secrets: [], tls: try ours.certificate("stranger"))
     try stranger.network.connect(to: address)
     try await stranger.wait(for: "a failure") { $0.contains { if case .dialFailed = $0 { true } else { false } } }
@@ -146,8 +147,8 @@ struct PeerTLSTests {
   func unusable() throws {
     let authority = try Authority()
     defer { #expect(throws: Never.self) { try authority.remove() } }
-    let error = #expect(throws: PeerCredentials.TLS.Unusable.self) {
-      try PeerCredentials.TLS(
+    let error = #expect(throws: UnusableFiles.self) {
+      try PeerCertificate(
         certificatePath: authority.path("ca.pem"), keyPath: authority.path("missing.key"),
         authorityPath: authority.path("ca.pem"))
     }

@@ -17,7 +17,8 @@ struct RemoteNodeTests {
   private final class Line: PeerLine {
     let peer = PeerIdentity(cluster: "c", node: NodeID("n/1"), name: "n", kind: .node).hello(nonce: [])
     let direction = PeerConnection.Direction.outgoing(to: PeerAddress(host: "n", port: 1))
-    let isOverloaded = false
+    let overload = Atomic<Bool>(false)
+    var isOverloaded: Bool { overload.load(ordering: .relaxed) }
     private let frames = Mutex<[PeerFrame]>([])
 
     func send(_ frame: PeerFrame) -> PeerConnection.Sending {
@@ -44,11 +45,51 @@ struct RemoteNodeTests {
       from: ear)
   }
 
-  private func operate(_ remote: RemoteNode<OrderCommand>, _ ear: Ear) {
+  @discardableResult
+  private func operate(_ remote: RemoteNode<OrderCommand>, _ ear: Ear) -> Admission {
     let operation = Operation(
       id: OperationID(participant: ParticipantID("asha"), value: "o"), after: .zero,
       command: OrderCommand.leave(removeItems: false))
-    _ = remote.send(.operation(operation, session: session, opId: nil), to: room, from: ear)
+    return remote.send(.operation(operation, session: session, opId: nil), to: room, from: ear)
+  }
+
+  @Test("over a line that is behind nothing more is sent, but for what nobody would send again")
+  func overloaded() {
+    let (line, ear) = (Line(), Ear())
+    let remote = RemoteNode<OrderCommand>(line)
+    line.overload.store(true, ordering: .relaxed)
+    open(remote, ear)
+    #expect(operate(remote, ear) == .full)
+    line.overload.store(false, ordering: .relaxed)
+    #expect(operate(remote, ear) == .taken)
+    guard case .open = line.requests[0], case .operation(let operation) = line.requests[1] else {
+      Issue.record("\(line.requests)")
+      return
+    }
+    #expect(operation.number == 1)
+  }
+
+  @Test("a line that is lost keeps nothing")
+  func lost() {
+    let line = Line()
+    weak var gone: RemoteNode<OrderCommand>?
+    do {
+      let remote = RemoteNode<OrderCommand>(line)
+      gone = remote
+      let ear = Holder(remote)
+      remote.lost()
+      _ = remote.send(
+        .open(SessionOpening(session: session, participant: nil, dialect: .delta, since: nil)), to: room, from: ear)
+    }
+    #expect(gone == nil)
+    #expect(line.requests.isEmpty)
+  }
+
+  /// An ear that knows the way to its room, as those of links do.
+  private final class Holder: RoomSubscriber {
+    private let remote: RemoteNode<OrderCommand>
+    init(_ remote: RemoteNode<OrderCommand>) { self.remote = remote }
+    func deliver(_ output: RoomOutput) {}
   }
 
   @Test("what is answered to a session's last opening is not taken for an answer to its present one")

@@ -22,7 +22,7 @@ struct MovingTests {
       await ann.sees { $0.isSync }
       let other = await house.connect(room("another"))
       for number in 1...5 { ann.send(.add(1), "\(number)") }
-      let given = await house.registry.handOff(slots(of: ward))
+      let given = await house.registry.handOff(slots(of: ward)).epochs
       #expect(given.keys.map(\.self) == [Slot(of: ward)])
       await ann.sees { $0.ending == .moved }
       let settled = ear.settled(of: ann.session).count

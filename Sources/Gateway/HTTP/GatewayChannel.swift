@@ -1,4 +1,5 @@
 import HummingbirdCore
+import Link
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -68,7 +69,7 @@ struct GatewayChannel {
         }
       }
     }
-    try connection.pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))
+    try connection.pipeline.addHandler(NIOSSLServerHandler(context: certificate.value.context))
     try connection.pipeline.addHandler(HandshakeGuard(deadline: connection.firstRequestBy, metrics: hub.metrics))
     try connection.pipeline.addHandler(negotiation)
     connection.noteFailure(of: negotiation.protocolNegotiationResult)

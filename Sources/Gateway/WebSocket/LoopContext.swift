@@ -37,14 +37,15 @@ final class LoopContext {
     for connection in Array(connections.values) { connection.sweep(now: now) }
   }
 
-  /// Closes all connections, a thousand in a second, or more of them if that would take longer than five: so they do not
-  /// all come back elsewhere at once.
-  func goAway() {
+  /// Closes all connections, one after the other, and says when that is done.
+  func goAway(perSecond rate: Int, within limit: TimeAmount, whenDone: @escaping () -> Void) {
     let all = Array(connections.values)
-    let pause = TimeAmount.nanoseconds(min(1_000_000, 5_000_000_000 / Int64(max(1, all.count))))
+    let pause = TimeAmount.nanoseconds(
+      min(1_000_000_000 / Int64(max(1, rate)), limit.nanoseconds / Int64(max(1, all.count))))
     for (number, connection) in all.enumerated() {
       loop.assumeIsolated().scheduleTask(in: pause * number) { connection.goAway() }
     }
+    loop.assumeIsolated().scheduleTask(in: pause * all.count) { whenDone() }
   }
 
   // MARK: - Sessions

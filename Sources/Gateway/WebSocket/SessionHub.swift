@@ -69,8 +69,19 @@ final class SessionHub: Sendable {
   /// Takes no new sessions from now on.
   func beginStopping() { stopping.store(true, ordering: .relaxed) }
 
-  /// Says goodbye to every connection, so that its client comes back later.
-  func closeAll() {
-    for handle in loops { handle.run { context in context.goAway() } }
+  /// Says goodbye to every connection, so that its client comes back later, and returns when it has: to a thousand in a
+  /// second, or to more of them if that would take longer than `limit`. So they do not all come back elsewhere at once.
+  func closeAll(within limit: Duration) async {
+    await withTaskGroup { group in
+      for handle in loops {
+        group.addTask {
+          await withUnsafeContinuation { continuation in
+            handle.run { context in
+              context.goAway(perSecond: 1000 / self.loops.count, within: TimeAmount(limit)) { continuation.resume() }
+            }
+          }
+        }
+      }
+    }
   }
 }

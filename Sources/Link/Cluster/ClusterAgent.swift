@@ -48,6 +48,12 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     /// Whether there was a connection to a node, and who waits for the first one.
     var hasMetNode = false
     var meetingWaiters: [UnsafeContinuation<Void, Never>] = []
+
+    /// - Returns: who waits for it.
+    mutating func endDrain() -> UnsafeContinuation<Void, Never>? {
+      isDrained = true
+      return drainWaiter.take()
+    }
   }
 
   package let book: OwnerBook<Command>
@@ -145,13 +151,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     timeout.cancel()
   }
 
-  private func endDrain() {
-    let waiter = state.withLock { state in
-      state.isDrained = true
-      return state.drainWaiter.take()
-    }
-    waiter?.resume()
-  }
+  private func endDrain() { state.withLock { $0.endDrain() }?.resume() }
 
   /// Says goodbye to the others; nothing is claimed afterwards.
   package func leave() async {
@@ -416,8 +416,9 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
         logger.error("this node serves nothing any more: \(reason)", metadata: ["slots": "\(records.count)"])
         metrics.stepDowns.increment()
         Task { await stepDown(records, rooms) }
-      // Unless an operator has ended it meanwhile.
-      case .drained: if state.withLock({ $0.governor?.isDraining ?? true }) { endDrain() }
+      case .drained:
+        // Unless an operator has ended it meanwhile.
+        state.withLock { $0.governor?.isDraining == true ? $0.endDrain() : nil }?.resume()
       }
     }
   }
@@ -433,7 +434,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     let now = clock()
     // Under one lock: a step-down that comes behind must find the slots gained, and a decision must not find them claimed
     // and not announced.
-    let (kept, directives, news) = state.withLock { state in
+    let (directives, news) = state.withLock { state in
       let directives = state.governor?.claimEnded(won: won, now: now) ?? []
       var kept = won
       for case .release(let unwanted) in directives {
@@ -441,17 +442,16 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       }
       rooms.registry.gain(kept)
       let records = kept.map { SlotRecord(slot: $0.key, epoch: $0.value, owner: state.swim.me) }
-      return (kept, directives, state.swim.announce(records, now: now))
+      return (directives, state.swim.announce(records, now: now))
     }
-    announced(Array(kept.keys), news)
+    carryOut(news)
     carryOut(directives)
     decide(isDue: true)
   }
 
   private func handOff(_ record: SlotRecord, to next: NodeID, _ rooms: Rooms) async {
     metrics.handOffs.increment()
-    let moved = rooms.registry.warmCount(in: record.slot)
-    _ = await rooms.registry.handOff([record.slot])
+    let handedOff = await rooms.registry.handOff([record.slot])
     var isReleased = true
     do throws(StoreError) {
       try await rooms.store.release([record.slot: record.epoch])
@@ -461,7 +461,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
     let now = clock()
     let news = state.withLock { [isReleased] state -> [SwimDirective] in
-      state.governor?.handOffEnded(record.slot, rooms: moved, released: isReleased, now: now)
+      state.governor?.handOffEnded(record.slot, rooms: handedOff.roomCount, released: isReleased, now: now)
       if isReleased {
         return state.swim.announce(
           [SlotRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next, now: now)
@@ -472,7 +472,7 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
       }
       return []
     }
-    if isReleased { announced([record.slot], news) }
+    carryOut(news)
     decide(isDue: true)
   }
 
@@ -480,7 +480,9 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     _ = await rooms.registry.handOff(Set(records.map(\.slot)))
     do throws(StoreError) {
       try await rooms.store.release(Dictionary(uniqueKeysWithValues: records.map { ($0.slot, $0.epoch) }))
-      announce(records.map { SlotRecord(slot: $0.slot, epoch: $0.epoch, owner: nil) })
+      let now = clock()
+      let released = records.map { SlotRecord(slot: $0.slot, epoch: $0.epoch, owner: nil) }
+      carryOut(state.withLock { $0.swim.announce(released, now: now) })
     } catch {
       logger.warning("slots cannot be released", metadata: ["reason": "\(error.message)"])
     }
@@ -489,16 +491,6 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
   private func stepDown(_ records: [SlotRecord], _ rooms: Rooms) async {
     for record in records { rooms.registry.depose(record.slot, record.epoch) }
     await release(records, rooms)
-  }
-
-  private func announce(_ records: [SlotRecord]) {
-    let now = clock()
-    announced(records.map(\.slot), state.withLock { $0.swim.announce(records, now: now) })
-  }
-
-  private func announced(_ slots: [Slot], _ directives: [SwimDirective]) {
-    carryOut(directives)
-    ownersChanged(slots)
   }
 
   // MARK: - The store

@@ -62,10 +62,15 @@ package final class PeerNetwork: Sendable {
     noteExpiry()
   }
 
-  /// Proves itself in new connections with what is in the certificate's files, if that is new and can be used. Those that
-  /// there are stay. Blocks.
-  package func reloadCertificate() {
-    switch credentials.reload() {
+  /// Proves itself in new connections with what is in the files of the certificate and the secrets, if that is new and
+  /// can be used. Those that there are stay. Blocks.
+  package func reloadCredentials() {
+    switch credentials.reloadSecrets() {
+    case .unchanged: break
+    case .replaced: logger.notice("new secrets are in use for peers")
+    case .refused(let reason): logger.warning("the secrets for peers stay as they are: \(reason)")
+    }
+    switch credentials.reloadCertificate() {
     case .unchanged: break
     case .replaced:
       metrics.reloads.increment()

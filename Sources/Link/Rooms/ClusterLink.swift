@@ -148,7 +148,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
           route.audience.deliver(RoomOutput(epoch: output.epoch, items: Array(items), owner: number))
         }
       }
-      if ending == nil, items.contains(where: \.beginsSession) { route.state.withLock { $0.attempts = 0 } }
+      if ending == nil, items.contains(where: { $0.openedSession != nil }) { route.state.withLock { $0.attempts = 0 } }
     }
     guard let ending, route.state.withLock({ $0.leg === leg }) else { return }
     switch ending {
@@ -345,14 +345,4 @@ private final class Weak<Value: AnyObject & Sendable>: Sendable {
   init(_ value: Value) { reference = Mutex(Reference(value: value)) }
 
   var value: Value? { reference.withLock { $0.value } }
-}
-
-extension RoomOutput.Item {
-  /// Whether a session stands on firm ground after it.
-  fileprivate var beginsSession: Bool {
-    switch self {
-    case .sync, .resuming: true
-    default: false
-    }
-  }
 }

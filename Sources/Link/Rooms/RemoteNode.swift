@@ -16,13 +16,14 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     var lastReading: UInt64 = 0
     var isLost = false
 
-    mutating func open(_ session: SessionNumber, in room: RoomID, _ ear: any RoomSubscriber) -> UInt64 {
+    mutating func open(_ session: SessionNumber, in room: RoomID, _ ear: any RoomSubscriber) -> Opening {
       lastName += 1
-      openings[session] = Opening(name: lastName, room: room)
+      let opening = Opening(name: lastName, room: room)
+      openings[session] = opening
       sessions[lastName] = session
       visits[room, default: Visit(ear: ear)].ear = ear
       visits[room]?.sessions.insert(session)
-      return lastName
+      return opening
     }
 
     /// - Returns: the opening that the session had.
@@ -84,30 +85,25 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     case .operation, .relay: if connection.isOverloaded { return .full }
     case .open, .resync, .close: break
     }
-    switch request {
-    case .open(let opening):
-      let (name, outdated) = state.withLock { state in
-        let outdated = state.close(opening.session)?.name
+    let (opening, outdated) = state.withLock { state -> (Opening?, Opening?) in
+      // The session is told that it has to look elsewhere.
+      guard !state.isLost else { return (nil, nil) }
+      switch request {
+      case .open(let opening):
+        let outdated = state.close(opening.session)
         return (state.open(opening.session, in: room, subscriber), outdated)
-      }
-      connection.send(.request(room: room, PeerRequest(request, session: name, number: 0)))
-      // Behind it, so that nobody is said to have gone.
-      if let outdated { connection.send(.request(room: room, .close(session: outdated))) }
-    case .operation(_, let session, _):
-      let opening = state.withLock { state in
+      case .operation(_, let session, _):
         state.openings[session]?.sent += 1
-        return state.openings[session]
+        return (state.openings[session], nil)
+      case .relay(_, _, let session), .resync(let session): return (state.openings[session], nil)
+      case .close(let session): return (state.close(session), nil)
       }
-      // The room has ended there, and the session sends its operations again where it is next.
-      guard let opening else { break }
-      connection.send(.request(room: room, PeerRequest(request, session: opening.name, number: opening.sent)))
-    case .relay(_, _, let session), .resync(let session):
-      guard let name = state.withLock({ $0.openings[session]?.name }) else { break }
-      connection.send(.request(room: room, PeerRequest(request, session: name, number: 0)))
-    case .close(let session):
-      guard let name = state.withLock({ $0.close(session)?.name }) else { break }
-      connection.send(.request(room: room, .close(session: name)))
     }
+    // The room has ended there, and the session sends its operations again where it is next.
+    guard let opening else { return .taken }
+    connection.send(.request(room: room, PeerRequest(request, session: opening.name, number: opening.sent)))
+    // Behind it, so that nobody is said to have gone.
+    if let outdated { connection.send(.request(room: room, .close(session: outdated.name))) }
     return .taken
   }
 
@@ -182,8 +178,8 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
 }
 
 extension RoomOutput.Item {
-  /// The session that the room tells where it stands.
-  fileprivate var openedSession: SessionNumber? {
+  /// The session that the room tells where it stands, if it tells one.
+  var openedSession: SessionNumber? {
     switch self {
     case .sync(let session, _, _), .resuming(let session, _, _): session
     default: nil

@@ -22,7 +22,7 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
     self.owner = owner
   }
 
-  /// What one connection has open here. Its sessions are numbered by the gateway there, and by this process here.
+  /// What one connection has open here. Each opening has a name there, which no other has, and is a session here.
   private final class Visitor: Sendable {
     struct State {
       var sessions: [UInt64: (number: SessionNumber, room: RoomID)] = [:]
@@ -92,14 +92,14 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
       return
     }
     let number = numbers.next()
-    let (ear, outdated) = visitor.state.withLock { state -> (RemoteEar?, (SessionNumber, RemoteEar?)?) in
-      let outdated = state.sessions[request.session].map { ($0.number, state.ears[$0.room]) }
+    let ear = visitor.state.withLock { state -> RemoteEar? in
+      guard state.sessions[request.session] == nil else { return nil }
       var ear = state.ears[room]
       if ear?.learn(number, as: request.session) != true {
         ear = RemoteEar(room: room, connection: visitor.connection) { [weak visitor] ended, names in
           visitor?.state.withLock { state in
             // Their gateway closes them where the room is next, and says nothing here any more.
-            for (number, name) in names where state.sessions[name]?.number == number { state.sessions[name] = nil }
+            for name in names { state.sessions[name] = nil }
             if state.ears[room] === ended { state.ears[room] = nil }
           }
         }
@@ -107,13 +107,9 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
       }
       state.ears[room] = ear
       state.sessions[request.session] = (number, room)
-      return (ear, outdated)
+      return ear
     }
-    if let (number, ear) = outdated, let ear {
-      _ = ear.forget(number)
-      _ = registry.send(.close(number), to: room, from: ear)
-    }
-    guard let ear else { return }
+    guard let ear else { return visitor.connection.cut(.violation("a session's number is used twice")) }
     do throws(BinaryError) {
       _ = registry.send(try request.roomRequest(Command.self, session: number), to: room, from: ear)
       // The room ended meanwhile, and the next one must not keep a session for which nobody listens.
@@ -138,18 +134,17 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
 private final class RemoteEar: RoomSubscriber {
   private let room: RoomID
   private let connection: any PeerLine
-  private let onEnd: @Sendable (RemoteEar, [SessionNumber: UInt64]) -> Void
-  /// The sessions' numbers at their gateway.
+  private let onEnd: @Sendable (RemoteEar, [UInt64]) -> Void
   private let state = Mutex(State())
 
   private struct State {
+    /// Of the sessions' openings at their gateway.
     var names: [SessionNumber: UInt64] = [:]
     /// Nothing is said any more: the gateway may have the room from elsewhere by now.
     var hasEnded = false
   }
 
-  init(room: RoomID, connection: any PeerLine, onEnd: @escaping @Sendable (RemoteEar, [SessionNumber: UInt64]) -> Void)
-  {
+  init(room: RoomID, connection: any PeerLine, onEnd: @escaping @Sendable (RemoteEar, [UInt64]) -> Void) {
     self.room = room
     self.connection = connection
     self.onEnd = onEnd
@@ -182,8 +177,8 @@ private final class RemoteEar: RoomSubscriber {
       return state.names
     }
     guard let names else { return }
-    if isEnd { onEnd(self, names) }
-    // What is for a session that has closed meanwhile is for nobody: 0 is no session's number.
+    if isEnd { onEnd(self, Array(names.values)) }
+    // What is for a session that has closed meanwhile is for nobody: 0 is no opening's name.
     for part in PeerOutput.parts(of: output, of: room, session: { names[$0] ?? 0 }) {
       connection.send(.output(part))
     }

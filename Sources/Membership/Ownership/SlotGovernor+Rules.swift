@@ -19,9 +19,9 @@ extension SlotGovernor {
       guard isOther else { continue }
       // Its own release, read from the store before the end of the hand-off was reported.
       let isReleased = known.epoch == holding.epoch && known.owner == nil
-      if isReleased && handingOff.contains(where: { $0.slot == slot }) { continue }
+      if isReleased && handingOff[slot] != nil { continue }
       held[slot.number] = nil
-      handingOff.removeAll { $0.slot == slot }
+      handingOff[slot] = nil
       if now - holding.since < deadlines.contentionWindow { contend(slot, now: now) }
       directives.append(.lost(slot, at: holding.epoch))
     }
@@ -78,8 +78,8 @@ extension SlotGovernor {
       guard heartbeat.name != name, newest[heartbeat.name] == heartbeat else { return false }
       guard age(of: heartbeat, reading: reading, now: now) <= deadlines.heartbeatFresh else { return false }
       guard let entry = view[heartbeat.node], entry.isGone, !entry.status.isLive else { return true }
-      let writtenAt = reading.startedAt + (.zero - heartbeat.age)
-      return entry.status == .dead && writtenAt > entry.since + deadlines.readingTimeout
+      let writtenAt = reading.startedAt - heartbeat.age
+      return entry.status == .dead && writtenAt > entry.since + deadlines.readingBound
     }
     return (others.map(\.node) + [me]).sorted()
   }
@@ -137,42 +137,41 @@ extension SlotGovernor {
   /// How many nodes hand slots off at the same time: one that drains does so alone; to one that comes all others give.
   var giverCount: Int { isDraining ? 1 : max(1, placement.candidates.count - 1) }
 
-  var handOffInterval: Duration { deadlines.handOffInterval * giverCount }
+  var pauseBetweenHandOffs: Duration { deadlines.handOffInterval * giverCount }
 
   /// How long others may take to load so many rooms.
   func timeToMove(_ rooms: Int) -> Duration {
-    let atLeast = isDraining ? Double(drainedRooms) / (deadlines.drainWithin / .seconds(1)) : 0
-    return .seconds(Double(rooms * giverCount) / max(deadlines.roomsHandedOffPerSecond, atLeast))
+    .seconds(Double(rooms * giverCount) / (isDraining ? roomsDrainedPerSecond : deadlines.roomsHandedOffPerSecond))
   }
 
   mutating func handOffs(
     _ view: ClusterView, _ ownership: OwnershipTable, reading: StoreReading, now: MonotonicTime
   ) -> [SlotDirective] {
-    handingOff.removeAll { entry in
-      guard let releasedAt = entry.releasedAt else { return false }
-      return ownership.owner(of: entry.slot) != nil || now - releasedAt > deadlines.claimWithin
+    handingOff = handingOff.filter { slot, handOff in
+      guard let releasedAt = handOff.releasedAt else { return true }
+      return ownership.owner(of: slot) == nil && now - releasedAt <= deadlines.claimWithin
     }
     if isDraining && placement.candidates.isEmpty {
       let all = giveUpAll()
       return all.isEmpty ? [] : [.release(all)]
     }
     var directives: [SlotDirective] = []
-    handOffNotBefore = max(handOffNotBefore, now + (.zero - deadlines.handOffInterval * deadlines.handOffsAtOnce))
     let atOnce = max(1, deadlines.handOffsAtOnce / giverCount)
+    handOffNotBefore = max(handOffNotBefore, now - pauseBetweenHandOffs * atOnce)
     let takers = placement.candidates.map(\.node).filter { canTake($0, view, reading: reading, now: now) }
     guard !takers.isEmpty else { return [] }
     for number in held.indices {
       let isPaused = handOffNotBefore > now
-      guard handingOff.count < atOnce, !isPaused || !reservations.isEmpty else { break }
+      guard handingOff.count < atOnce else { break }
       guard let holding = held[number] else { continue }
       let slot = Slot(number)
       // An operator's wish does not wait: it is forgotten soon.
       if isPaused, reservations[slot] == nil { continue }
       guard let next = wantedOwner(of: slot), next != me, takers.contains(next), !isLeftAlone(slot, now: now),
-        !handingOff.contains(where: { $0.slot == slot })
+        handingOff[slot] == nil
       else { continue }
-      handOffNotBefore = handOffNotBefore + handOffInterval
-      handingOff.append(HandOff(slot: slot, to: next))
+      handOffNotBefore = handOffNotBefore + pauseBetweenHandOffs
+      handingOff[slot] = HandOff()
       directives.append(.handOff(SlotRecord(slot: slot, epoch: holding.epoch, owner: me), to: next))
     }
     return directives

@@ -29,8 +29,6 @@ public struct SlotGovernor: Sendable {
   }
 
   struct HandOff: Sendable {
-    let slot: Slot
-    let to: NodeID
     /// The slot is nobody's since then, and its rooms stand still until the next owner has claimed it.
     var releasedAt: MonotonicTime?
   }
@@ -48,11 +46,11 @@ public struct SlotGovernor: Sendable {
   var held: [Holding?] = Array(repeating: nil, count: Slot.count)
   var contention: [Contention?] = Array(repeating: nil, count: Slot.count)
   var claiming: [SlotClaim] = []
-  var handingOff: [HandOff] = []
+  var handingOff: [Slot: HandOff] = [:]
   /// Hand-offs take turns: the next one may begin then.
   var handOffNotBefore = MonotonicTime.zero
-  /// Rooms of which a drain began.
-  var drainedRooms = 0
+  /// How many rooms a drain moves in a second.
+  var roomsDrainedPerSecond = 0.0
   /// Slots on their way to a node that an operator has chosen.
   var reservations: [Slot: Reservation] = [:]
   /// Slots that an operator has chosen this node for. Forgotten when other nodes than before can own slots.
@@ -99,8 +97,7 @@ public struct SlotGovernor: Sendable {
   ///
   /// - Parameter now: of a clock that also runs while the process is stopped; taken when the read is served.
   public func isFresh(now: MonotonicTime) -> Bool {
-    guard let reading, !hasSteppedDown else { return false }
-    return now - reading.startedAt <= deadlines.freshness
+    !hasSteppedDown && isFreshReading(now: now)
   }
 
   /// When the last reading of the store began; nil before the first one.
@@ -127,11 +124,8 @@ public struct SlotGovernor: Sendable {
     let longestGap = deadlines.freshness + deadlines.readingInterval
     let isRegular = self.reading.map { reading.startedAt - $0.startedAt <= longestGap } ?? false
     let isWritable = reading[me].map { $0.age <= deadlines.heartbeatFresh } ?? false
-    if !isWritable {
-      storeIsWellSince = nil
-    } else if !isRegular || storeIsWellSince == nil {
-      storeIsWellSince = reading.startedAt
-    }
+    if !isRegular || !isWritable { storeIsWellSince = nil }
+    if isWritable { storeIsWellSince = storeIsWellSince ?? reading.startedAt }
     self.reading = reading
   }
 
@@ -163,10 +157,10 @@ public struct SlotGovernor: Sendable {
   public mutating func handOffEnded(_ slot: Slot, rooms: Int, released: Bool, now: MonotonicTime) {
     if released {
       held[slot.number] = nil
-      for index in handingOff.indices where handingOff[index].slot == slot { handingOff[index].releasedAt = now }
-      handOffNotBefore = handOffNotBefore + max(.zero, timeToMove(rooms) - handOffInterval)
+      handingOff[slot]?.releasedAt = now
+      handOffNotBefore = handOffNotBefore + max(.zero, timeToMove(rooms) - pauseBetweenHandOffs)
     } else {
-      handingOff.removeAll { $0.slot == slot }
+      handingOff[slot] = nil
       contend(slot, now: now)
     }
   }
@@ -176,7 +170,8 @@ public struct SlotGovernor: Sendable {
   /// - Parameter rooms: how many there are in memory. Of many, more are moved in a second.
   public mutating func drain(rooms: Int) {
     isDraining = true
-    drainedRooms = rooms
+    roomsDrainedPerSecond = max(
+      deadlines.roomsHandedOffPerSecond, Double(rooms) / (deadlines.drainTarget / .seconds(1)))
     handOffNotBefore = .zero
     forgetMoves()
   }
@@ -237,7 +232,7 @@ public struct SlotGovernor: Sendable {
   mutating func giveUpAll() -> [SlotRecord] {
     let all = heldSlots
     held = Array(repeating: nil, count: Slot.count)
-    handingOff = []
+    handingOff = [:]
     return all
   }
 }

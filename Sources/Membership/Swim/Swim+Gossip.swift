@@ -43,6 +43,9 @@ extension Swim {
 
   // MARK: Sending
 
+  /// How often each news is told.
+  var retransmitLimit: Int { deadlines.retransmitFactor * FixedPoint.log2(of: liveCount).ceiling(atLeast: 1) }
+
   mutating func send(_ body: GossipMessage.Body, to member: Member, _ directives: inout [SwimDirective]) {
     send(body, to: member.address, node: member.node, &directives)
   }
@@ -56,7 +59,7 @@ extension Swim {
       told.append(node)
       if !peers[index].isLive { told += successors(of: peers[index].record) }
     }
-    let times = deadlines.retransmitFactor * FixedPoint.log2(of: liveCount).ceiling(atLeast: 1)
+    let times = retransmitLimit
     told += memberNews.take(limit: Self.maxMembersInMessage, times: times).filter { !told.contains($0) }
     let slots = ownershipNews.take(limit: Self.maxSlotsInMessage, times: times)
     let message = GossipMessage(

@@ -206,21 +206,16 @@ public struct Swim: Sendable {
     guard isRunning else { return [] }
     // Also if a reading of the store was faster: those who do not read it have to hear.
     let news = records.filter { ownership.merge($0, now: now) || ownership[$0.slot] == $0 }.map(\.slot)
+    guard !news.isEmpty else { return [] }
     ownershipNews.add(news)
     var directives: [SwimDirective] = []
     let live = peers.filter(\.isLive).map(\.record.member)
-    var told = live.count <= deadlines.toldAtOnce ? live : generator.sample(deadlines.toldAtOnce, of: live)
-    // First of all.
-    if let position = told.firstIndex(where: { $0.node == next }) {
-      told.swapAt(0, position)
-    } else if let taker = live.first(where: { $0.node == next }) {
-      told.insert(taker, at: 0)
-    }
-    for member in told { send(.gossip, to: member, &directives) }
+    let told = live.filter { $0.node == next } + generator.sample(live.count, of: live.filter { $0.node != next })
+    // More often than that no news is told.
+    for member in told.prefix(min(deadlines.toldAtOnce, retransmitLimit)) { send(.gossip, to: member, &directives) }
     // That was a round.
-    if !told.isEmpty { nextGossipAt = now + deadlines.gossipInterval }
-    spreadNews(now: now, &directives)
-    return directives
+    nextGossipAt = now + deadlines.gossipInterval
+    return directives + [.ownershipChanged(news)]
   }
 
   /// Its next owner will tell. Should that be missed, full state has it.

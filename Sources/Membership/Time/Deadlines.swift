@@ -113,12 +113,12 @@ public struct Deadlines: Sendable, Equatable {
 
   /// How often a node reads all slots and heartbeats from the store. Default 400 ms.
   ///
-  /// With `readingTimeout` at most `freshness`. Less: more load on the store. More: reads fail when one reading is slow.
+  /// With `readingBound` at most `freshness`. Less: more load on the store. More: reads fail when one reading is slow.
   public var readingInterval: Duration = .milliseconds(400)
 
-  /// How long a reading may take without that the node stops serving reads. Default 500 ms; a bound, not a timer: what
-  /// comes later is worth as much as its beginning was.
-  public var readingTimeout: Duration = .milliseconds(500)
+  /// How long a reading takes where all is well. Default 500 ms; a bound that is hoped for, not a timer: while readings
+  /// take longer, a node serves no reads, and what was written this long after a node died was not written by it.
+  public var readingBound: Duration = .milliseconds(500)
 
   /// How long after the start of its last successful reading of the store a node may serve reads. Default 1 s.
   ///
@@ -170,23 +170,45 @@ public struct Deadlines: Sendable, Equatable {
   /// Fewer: rebalancing takes longer. More: more rooms stand still at the same time.
   public var handOffsAtOnce = 8
 
-  /// How long after one hand-off the next begins, unless some were missed. Default 5 ms, in the same sense.
+  /// How long after one hand-off the next begins, unless some were missed, from one node that drains, or from all together
+  /// to one that comes. Default 5 ms.
   ///
   /// Less: more rooms stand still at the same time. More: rebalancing takes longer.
   public var handOffInterval: Duration = .milliseconds(5)
 
-  /// How many rooms are handed off in a second, in the same sense. Default 500; more in a drain of so many that they would take longer than
-  /// `drainWithin`.
+  /// How many rooms are handed off in a second, from one node that drains, or from all together to one that comes. Default
+  /// 500; more in a drain of so many that they would take longer than `drainTarget`.
   ///
   /// Less: rebalancing takes longer. More than others can load while they serve: rooms stand still while they wait for
   /// their turn.
   public var roomsHandedOffPerSecond = 500.0
 
-  /// How long a drain may take, if others take what they are given. Default 15 s.
+  /// How long a drain takes at most, if others take what they are given. Default 15 s.
   ///
   /// Less: the rooms of a node with many stand still for longer. More: restarts take longer; whoever stops processes must
   /// have that patience.
-  public var drainWithin: Duration = .seconds(15)
+  public var drainTarget: Duration = .seconds(15)
+
+  /// After which a drain at the end of a process ends, whatever is left. Default 20 s.
+  ///
+  /// More than `drainTarget`. Less: what others are slow to take is finished here, and stands still until they claim it.
+  /// More: the process ends later.
+  public var drainLimit: Duration = .seconds(20)
+
+  /// How long rooms that are left at the end of a process may take to finish. Default 10 s.
+  ///
+  /// Less: a slow store loses more snapshots, and others replay more. More: a disk that hangs holds up the end for longer.
+  public var finishLimit: Duration = .seconds(10)
+
+  /// Over how much time a process that ends spreads the goodbyes to its clients at most. Default 5 s.
+  ///
+  /// Less: more of them come back at once elsewhere. More: the process ends later.
+  public var goodbyeLimit: Duration = .seconds(5)
+
+  /// When a process that is told to end does so at the latest. Default 40 s.
+  ///
+  /// More than `drainLimit`, `finishLimit` and `goodbyeLimit` together. Whoever stops processes must have more patience.
+  public var endLimit: Duration = .seconds(40)
 
   /// For how long a slot that was released counts as being on its way. Default 1 s.
   ///

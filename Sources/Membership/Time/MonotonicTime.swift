@@ -24,6 +24,7 @@ public struct MonotonicTime: Hashable, Sendable, Comparable, CustomStringConvert
 
   public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool { left.nanoseconds < right.nanoseconds }
   public static func + (time: MonotonicTime, duration: Duration) -> MonotonicTime { time.advanced(by: duration) }
+  public static func - (time: MonotonicTime, span: Duration) -> MonotonicTime { time.advanced(by: .zero - span) }
   public static func - (left: MonotonicTime, right: MonotonicTime) -> Duration { left.duration(since: right) }
 
   public var description: String {

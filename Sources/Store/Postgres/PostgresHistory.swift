@@ -5,9 +5,10 @@ internal import Synchronization
 ///
 /// A standby that is promoted, or a backup that is restored, begins a new timeline, and may lack what the old server had
 /// committed and told. So whoever finds a new timeline asks for a witness: the last commit that this process was told
-/// is on disk. The log that standbys follow is one sequence, and the writer has one commit after another, so if the
-/// witness is there, all that this process was told before is there too. If it is not, or if there is no witness, as in
-/// a process that has just started, the store gets a new history: clients then ask for all anew, which is always right.
+/// is on disk, or a heartbeat of its own from a time when it had been told of all of them. The log that standbys follow is
+/// one sequence, so if the witness is there, all that this process was told before is there too. If it is not, or if there
+/// is no witness, as in a process that has just started, the store gets a new history: clients then ask for all anew,
+/// which is always right.
 ///
 /// What other processes were told is for them to look after; whoever is the first to miss something makes the new
 /// history, and the others find it when they connect anew, or with their next heartbeat.
@@ -16,6 +17,10 @@ final class PostgresHistory: Sendable {
     var identity: StoreIdentity
     var timeline: Int64
     var lastCommit: RoomCommit?
+    /// How many commits this process was told of.
+    var commits = 0
+    /// The last heartbeat that was written after all of these.
+    var lastBeat: Beat?
     /// All histories that this process has known. A new one is none of them.
     var known: Set<String>
 
@@ -24,6 +29,13 @@ final class PostgresHistory: Sendable {
       self.timeline = timeline
       known = [identity.history]
     }
+  }
+
+  /// A heartbeat as the store has it.
+  struct Beat: Sendable {
+    let node: NodeID
+    /// In microseconds since 1970, by the server's clock.
+    let writtenAt: Int64
   }
 
   private let settings: PostgresConfiguration
@@ -59,10 +71,22 @@ final class PostgresHistory: Sendable {
 
   var identity: StoreIdentity { state.withLock { $0.identity } }
 
-  /// The witness.
-  var lastCommit: RoomCommit? {
-    get { state.withLock { $0.lastCommit } }
-    set { state.withLock { $0.lastCommit = newValue } }
+  /// The process was told of commits, of which this is the last.
+  func told(_ commit: RoomCommit) {
+    state.withLock { state in
+      state.lastCommit = commit
+      state.commits += 1
+      state.lastBeat = nil
+    }
+  }
+
+  /// Writes a heartbeat, and remembers it if it is as good a witness as the last commit.
+  func note(_ write: () throws -> Beat) throws {
+    let commits = state.withLock { $0.commits }
+    let beat = try write()
+    state.withLock { state in
+      if state.commits == commits { state.lastBeat = beat }
+    }
   }
 
   /// To be called with every new connection.
@@ -75,15 +99,21 @@ final class PostgresHistory: Sendable {
     let isNew = greeting.timeline != known.timeline || greeting.timeline != greeting.notedTimeline
     if settings.migrates, isNew {
       do {
-        var isRewound = greeting.identity.history == known.identity.history
-        if isRewound, let witness = known.lastCommit { isRewound = try !PostgresCommits.has(witness, on: connection) }
+        let isKnown = try greeting.identity.history != known.identity.history || hasWitness(known, connection)
         identity = try PostgresDatabase.note(
-          greeting, rewoundTo: isRewound ? Self.newHistory(settings, besides: known.known) : nil, on: connection)
+          greeting, rewoundTo: isKnown ? nil : Self.newHistory(settings, besides: known.known), on: connection)
       } catch {
         throw StoreError(postgres: error)
       }
     }
     adopt(identity, timeline: greeting.timeline)
+  }
+
+  /// The commit may have been trimmed, or deleted with its room.
+  private func hasWitness(_ known: State, _ connection: PostgresConnection) throws -> Bool {
+    if let commit = known.lastCommit, try PostgresCommits.has(commit, on: connection) { return true }
+    guard let beat = known.lastBeat else { return false }
+    return try PostgresReads.has(beat, on: connection)
   }
 
   /// To be called now and then with the history that the database has.
@@ -101,6 +131,7 @@ final class PostgresHistory: Sendable {
       }
       guard state.identity != identity else { return false }
       state.lastCommit = nil
+      state.lastBeat = nil
       return true
     }
     if isNew { settings.historyChanged?(identity) }

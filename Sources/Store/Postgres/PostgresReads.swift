@@ -171,6 +171,17 @@ enum PostgresReads {
         pid: Int32(truncatingIfNeeded: result.int64(row, 2)), age: .microseconds(result.int64(row, 3)))
     }
   }
+
+  private static let hasBeat = PostgresStatement(
+    "has_beat", "SELECT FROM nodes WHERE node = $1 AND (extract(epoch FROM heartbeat) * 1000000)::int8 >= $2")
+
+  /// Whether the heartbeat is there, or a later one.
+  static func has(_ beat: PostgresHistory.Beat, on connection: PostgresConnection) throws -> Bool {
+    var parameters = PostgresParameters()
+    parameters.add(beat.node.name)
+    parameters.add(beat.writtenAt)
+    return try connection.run(hasBeat, parameters).count > 0
+  }
 }
 
 extension PostgresParameters {

@@ -9,22 +9,21 @@ internal import Synchronization
 final class PostgresSessions: Sendable {
   enum Kind: Sendable {
     /// Claims, heartbeats and the like: few, small, and what the cluster waits for.
-    case urgent
-    /// Reads that are as urgent: a node that does not get them in time may serve nothing.
-    case watch
+    case urgentWrite
+    /// A node that does not get these in time may serve nothing.
+    case urgentRead
     case load
     case journal
     case write
 
-    var isUrgent: Bool { self == .urgent || self == .watch }
-    /// A read may be done again; of a write its sender is to know.
-    var isRepeatable: Bool { self == .watch || self == .load || self == .journal }
+    var isUrgent: Bool { self == .urgentWrite || self == .urgentRead }
+    /// It may be done again; of a write its sender is to know.
+    var isRead: Bool { self == .urgentRead || self == .load || self == .journal }
   }
 
   /// A call that waits.
   private struct Job: Sendable {
     let kind: Kind
-    /// Whether it may be done twice: a read is.
     let run: @Sendable (PostgresConnection) -> JobEnd
     let fail: @Sendable (StoreError) -> Void
   }
@@ -79,7 +78,7 @@ final class PostgresSessions: Sendable {
       let job = Job(kind: kind) { [counters] connection in
         do {
           let value = try body(connection)
-          if kind == .write || kind == .urgent { counters.countWrite() }
+          if !kind.isRead { counters.countWrite() }
           self.leave(kind)
           continuation.resume(returning: .success(value))
         } catch {
@@ -198,7 +197,7 @@ final class PostgresSessions: Sendable {
       connection = nil
       // What was sent may have been done.
       let error = failure.storeError.blamingNobody
-      guard job.kind.isRepeatable else {
+      guard job.kind.isRead else {
         job.fail(error)
         continue
       }

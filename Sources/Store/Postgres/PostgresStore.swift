@@ -52,33 +52,33 @@ public final class PostgresStore: RoomStore {
   // MARK: Ownership
 
   public func claim(_ claims: [SlotClaim], for node: NodeID) async throws(StoreError) -> [Slot: Epoch] {
-    try await sessions.call(.urgent) { try PostgresWrites.claim(claims, for: node, on: $0) }
+    try await sessions.call(.urgentWrite) { try PostgresWrites.claim(claims, for: node, on: $0) }
   }
 
   public func release(_ slots: [Slot: Epoch]) async throws(StoreError) {
-    try await sessions.call(.urgent) { try PostgresWrites.release(slots, on: $0) }
+    try await sessions.call(.urgentWrite) { try PostgresWrites.release(slots, on: $0) }
   }
 
   public func slots() async throws(StoreError) -> [SlotRecord] {
-    try await sessions.call(.watch) { try PostgresReads.slots(from: $0) }
+    try await sessions.call(.urgentRead) { try PostgresReads.slots(from: $0) }
   }
 
   // MARK: Nodes
 
   public func beat(_ node: NodeID, address: String, pid: Int32) async throws(StoreError) {
     let history = writer.history
-    try await sessions.call(.urgent) { connection in
-      try PostgresWrites.beat(node, address: address, pid: pid, on: connection)
+    try await sessions.call(.urgentWrite) { connection in
+      try history.note { try PostgresWrites.beat(node, address: address, pid: pid, on: connection) }
       if let present = try PostgresDatabase.history(connection) { history.look(at: present) }
     }
   }
 
   public func nodes() async throws(StoreError) -> [NodeRecord] {
-    try await sessions.call(.watch) { try PostgresReads.nodes(from: $0) }
+    try await sessions.call(.urgentRead) { try PostgresReads.nodes(from: $0) }
   }
 
   public func forget(_ node: NodeID) async throws(StoreError) {
-    try await sessions.call(.urgent) { try PostgresWrites.forget(node, on: $0) }
+    try await sessions.call(.urgentWrite) { try PostgresWrites.forget(node, on: $0) }
   }
 
   // MARK: Rooms
@@ -168,7 +168,7 @@ public final class PostgresStore: RoomStore {
   }
 
   public func checkHealth() async throws(StoreError) {
-    try await sessions.call(.urgent) { try PostgresWrites.writeProbe(on: $0) }
+    try await sessions.call(.urgentWrite) { try PostgresWrites.writeProbe(on: $0) }
   }
 
   private func checkSize(_ text: [UInt8]) throws(StoreError) {

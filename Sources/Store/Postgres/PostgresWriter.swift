@@ -119,7 +119,7 @@ final class PostgresWriter: Sendable {
       let commits = work.map(\.commit)
       let outcomes = outcomes(
         of: commits[...], wereSent: false, until: clock.now + writer.settings.patience)
-      if let last = outcomes.lastIndex(of: .committed) { writer.history.lastCommit = commits[last] }
+      if let last = outcomes.lastIndex(of: .committed) { writer.history.told(commits[last]) }
       var told = CommitOutcomes()
       for (item, outcome) in zip(work, outcomes) { told.add(outcome, of: item.commit, item.completion) }
       writer.counters.tell(told)

@@ -53,14 +53,17 @@ enum PostgresWrites {
     WITH old AS (DELETE FROM nodes WHERE heartbeat < clock_timestamp() - interval '7 days' AND node <> $1)
     INSERT INTO nodes (node, address, pid, heartbeat) VALUES ($1, $2, $3, clock_timestamp())
     ON CONFLICT (node) DO UPDATE SET address = excluded.address, pid = excluded.pid, heartbeat = excluded.heartbeat
+    RETURNING (extract(epoch FROM heartbeat) * 1000000)::int8
     """)
 
-  static func beat(_ node: NodeID, address: String, pid: Int32, on connection: PostgresConnection) throws {
+  static func beat(
+    _ node: NodeID, address: String, pid: Int32, on connection: PostgresConnection
+  ) throws -> PostgresHistory.Beat {
     var parameters = PostgresParameters()
     parameters.add(node.name)
     parameters.add(address)
     parameters.add(pid)
-    _ = try connection.run(beat, parameters)
+    return PostgresHistory.Beat(node: node, writtenAt: try connection.run(beat, parameters).int64(0, 0))
   }
 
   private static let forget = PostgresStatement("forget", "DELETE FROM nodes WHERE node = $1")

@@ -31,13 +31,12 @@ struct ClusterMember: Sendable {
   /// - Parameters:
   ///   - rooms: nil for a gateway.
   ///   - history: of the store; nil for a gateway.
-  ///   - certificate: nil for plain connections.
   init(
     _ peers: ServeSettings.Peers, cluster: String,
     rooms: (
       registry: RoomRegistry<OrderVoice>, store: any RoomStore, numbers: SessionNumbers, witness: StoreWitness?
     )?,
-    history: String?, certificate: PeerCertificate?, lane: EventLoopLane, group: any EventLoopGroup, logger: Logger
+    history: String?, credentials: PeerCredentials, lane: EventLoopLane, group: any EventLoopGroup, logger: Logger
   ) {
     let clock: @Sendable () -> MonotonicTime = { SteadyClock.now }
     let me = NodeID(peers.name, life: randomName())
@@ -60,8 +59,7 @@ struct ClusterMember: Sendable {
       features: history.map { [StoreHistory.feature($0)] } ?? [])
     network = PeerNetwork(
       identity,
-      credentials: PeerCredentials(
-        secrets: peers.secret.map { [Array($0.utf8)] } ?? [], certificate: certificate), group: group,
+      credentials: credentials, group: group,
       random: SystemRandomNumberGenerator(), delegate: agent, logger: logger)
     listening = peers.listen
   }
@@ -120,10 +118,11 @@ struct Superseded: Error, CustomStringConvertible {
 /// Has the clients of a gateway come back elsewhere when it stops.
 struct DrainService: Service {
   let gateway: Gateway
+  let limit: Duration
 
   func run() async throws {
     try await gracefulShutdown()
     gateway.beginDraining()
-    gateway.closeSessions()
+    await gateway.closeSessions(within: limit)
   }
 }

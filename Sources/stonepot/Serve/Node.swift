@@ -3,6 +3,7 @@ import Foundation
 import Gateway
 import Link
 import Logging
+import Membership
 import Metrics
 import NIOCore
 import NIOPosix
@@ -48,8 +49,8 @@ struct Node {
   private struct Beginning {
     let metrics: PrometheusRegistry
     let gateway: GatewaySettings
-    let peerCertificate: PeerCertificate?
-    /// SIGHUP, which would end the process, if there are certificates to look at. Trapped before anybody can know that
+    let peers: PeerCredentials
+    /// SIGHUP, which would end the process, if there are files to look at. Trapped before anybody can know that
     /// the process is there.
     let hangups: UnixSignalsSequence?
   }
@@ -61,11 +62,10 @@ struct Node {
     for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
     var gatewaySettings = settings.gateway
     gatewaySettings.certificate = try loadCertificate()
-    let peerCertificate = try loadPeerCertificate()
-    let hasCertificates = gatewaySettings.certificate != nil || peerCertificate != nil
+    let hasFiles = gatewaySettings.certificate != nil || settings.peers?.secretFile != nil || settings.peers?.tls != nil
     return Beginning(
-      metrics: metrics, gateway: gatewaySettings, peerCertificate: peerCertificate,
-      hangups: hasCertificates ? await UnixSignalsSequence(trapping: .sighup) : nil)
+      metrics: metrics, gateway: gatewaySettings, peers: try loadPeerCredentials(),
+      hangups: hasFiles ? await UnixSignalsSequence(trapping: .sighup) : nil)
   }
 
   private func makeLoops() -> MultiThreadedEventLoopGroup {
@@ -88,7 +88,7 @@ struct Node {
     if let peers = settings.peers {
       member = ClusterMember(
         peers, cluster: settings.cluster, rooms: (registry, store, numbers, witness as? StoreWitness),
-        history: store.identity.history, certificate: beginning.peerCertificate, lane: lanes[0], group: group,
+        history: store.identity.history, credentials: beginning.peers, lane: lanes[0], group: group,
         logger: logger)
     } else {
       ownership.gain(try await claimAllSlots(in: store))
@@ -109,7 +109,8 @@ struct Node {
       settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
       time: time, metrics: beginning.metrics, logger: logger,
       isReady: { await readiness.isReady() }, cluster: member)
-    let rooms = RoomsService(registry: registry, gateway: gateway, agent: member?.agent, logger: logger)
+    let rooms = RoomsService(
+      registry: registry, gateway: gateway, agent: member?.agent, deadlines: Deadlines(), logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
     try await run(gateway, member, cluster + [rooms, StatisticsService(store: store)], beginning.hangups)
     // Outcomes are posted to the loops until the store is closed.
@@ -124,7 +125,7 @@ struct Node {
     let group = makeLoops()
     let lane = EventLoopLane(group.next())
     let member = ClusterMember(
-      peers, cluster: settings.cluster, rooms: nil, history: nil, certificate: beginning.peerCertificate, lane: lane,
+      peers, cluster: settings.cluster, rooms: nil, history: nil, credentials: beginning.peers, lane: lane,
       group: group, logger: logger)
     try await member.listen()
     let taking = Task { await member.agent.run(on: member.network) }
@@ -134,7 +135,7 @@ struct Node {
       settings: beginning.gateway, link: member.agent.link, group: group, operationPrefix: randomName(),
       time: WallClock(), metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
       cluster: member)
-    try await run(gateway, member, [DrainService(gateway: gateway)], beginning.hangups)
+    try await run(gateway, member, [DrainService(gateway: gateway, limit: Deadlines().goodbyeLimit)], beginning.hangups)
     await member.agent.leave()
     taking.cancel()
     await member.network.close(reason: "the gateway stops")
@@ -149,7 +150,7 @@ struct Node {
     var running: [any Service] = [GatewayService(gateway: gateway, logger: logger, settings: settings)]
     running += own
     if let hangups {
-      running.append(CertificateService(gateway: gateway, network: member?.network, hangups: hangups))
+      running.append(CredentialsService(gateway: gateway, network: member?.network, hangups: hangups))
     }
     var services = running.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
     if let member {
@@ -159,7 +160,7 @@ struct Node {
     var configuration = ServiceGroupConfiguration(
       services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     // A client that does not take its answer must not keep the node from stopping.
-    configuration.maximumGracefulShutdownDuration = .seconds(40)
+    configuration.maximumGracefulShutdownDuration = Deadlines().endLimit
     do {
       try await ServiceGroup(configuration: configuration).run()
     } catch let error as Superseded {
@@ -194,18 +195,25 @@ struct Node {
 
   private func loadCertificate() throws -> ServerCertificate? {
     guard let tls = settings.tls else { return nil }
-    do throws(ServerCertificate.Unusable) {
+    do throws(UnusableFiles) {
       return try ServerCertificate(certificatePath: tls.certificate, keyPath: tls.key)
     } catch {
       throw StartFailure(message: error.description)
     }
   }
 
-  private func loadPeerCertificate() throws -> PeerCertificate? {
-    guard let tls = settings.peers?.tls else { return nil }
-    do throws(PeerCredentials.TLS.Unusable) {
-      return try PeerCertificate(
-        certificatePath: tls.certificate, keyPath: tls.key, authorityPath: tls.authority)
+  private func loadPeerCredentials() throws -> PeerCredentials {
+    guard let peers = settings.peers else { return PeerCredentials() }
+    do throws(UnusableFiles) {
+      var certificate: PeerCertificate?
+      if let tls = peers.tls {
+        certificate = try PeerCertificate(
+          certificatePath: tls.certificate, keyPath: tls.key, authorityPath: tls.authority)
+      }
+      var file: PeerSecrets?
+      if let path = peers.secretFile { file = try PeerSecrets(path: path) }
+      return PeerCredentials(
+        secrets: peers.secret.map { [Array($0.utf8)] } ?? [], secretFile: file, certificate: certificate)
     } catch {
       throw StartFailure(message: error.description)
     }
@@ -274,6 +282,7 @@ private struct RoomsService: Service {
   let registry: RoomRegistry<OrderVoice>
   let gateway: Gateway
   let agent: ClusterAgent<OrderVoice>?
+  let deadlines: Deadlines
   let logger: Logger
 
   func run() async throws {
@@ -281,11 +290,11 @@ private struct RoomsService: Service {
     gateway.beginDraining()
     if let agent {
       // The others take over what they can before the rest is finished here.
-      await agent.drain(within: .seconds(20))
+      await agent.drain(within: deadlines.drainLimit)
     }
     await finishRooms()
     await agent?.leave()
-    gateway.closeSessions()
+    await gateway.closeSessions(within: deadlines.goodbyeLimit)
   }
 
   /// A disk that hangs keeps its rooms from finishing; the clients of all are told to come back all the same.
@@ -297,11 +306,13 @@ private struct RoomsService: Service {
       outcome.yield(true)
     }
     let patience = Task {
-      try await Task.sleep(for: .seconds(10))
+      try await Task.sleep(for: deadlines.finishLimit)
       outcome.yield(false)
     }
     for await hasFinished in outcomes {
-      if !hasFinished { logger.warning("the rooms have not finished within 10 s: the store does not answer") }
+      if !hasFinished {
+        logger.warning("the rooms have not finished within \(deadlines.finishLimit): the store does not answer")
+      }
       break
     }
     patience.cancel()

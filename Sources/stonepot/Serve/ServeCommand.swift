@@ -90,6 +90,12 @@ struct ServeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "A file with such secrets, one a line: the first is proved, any is taken; read anew when it changes.",
+      valueName: "path"))
+  var peerSecretFile: String?
+
+  @Option(
+    help: ArgumentHelp(
       "Speak TLS with the cluster's other processes: a PEM file with this process's certificate (default: plain).",
       valueName: "path"))
   var peerCertificate: String?

@@ -36,6 +36,7 @@ struct ServeSettings {
     let seeds: [PeerAddress]
     let name: String
     let secret: String?
+    let secretFile: String?
     let tls: PeerTLSPaths?
     let weight: Int
   }
@@ -276,6 +277,7 @@ struct ServeSettings {
     let seeds = sources.list("join", options.join)
     let name = sources.path("name", options.name)
     let secret = sources.secret("peer.secret", options.peerSecret)
+    let secretFile = sources.path("peer.secret.file", options.peerSecretFile)
     let tls = try Self.peerTLS(&sources, options)
     let weight = try sources.int("weight", options.weight, default: 100, in: 1...65_535)
     guard let listen else {
@@ -288,9 +290,14 @@ struct ServeSettings {
       }
       return address
     }
-    if let secret, secret.utf8.count < 16 { throw ValidationError("--peer-secret must have at least 16 bytes") }
+    guard secret == nil || secretFile == nil else {
+      throw ValidationError("--peer-secret and --peer-secret-file are two ways to say the same: give one")
+    }
+    if let secret, secret.utf8.count < PeerSecrets.minBytes {
+      throw ValidationError("--peer-secret must have at least \(PeerSecrets.minBytes) bytes")
+    }
     let listening = try peer(listen, "--peer-listen")
-    guard secret != nil || tls != nil || listening.isLoopback else {
+    guard secret != nil || secretFile != nil || tls != nil || listening.isLoopback else {
       throw ValidationError(
         "refusing to listen for peers on \(listen) without a secret or certificates: anybody could join. "
           + "Set STONEPOT_PEER_SECRET, or --peer-certificate, --peer-key and --peer-authority")
@@ -302,7 +309,7 @@ struct ServeSettings {
     }
     return Peers(
       listen: listening, address: reached, seeds: try seeds.map { try peer($0, "--join") }, name: ownName,
-      secret: secret, tls: tls, weight: weight)
+      secret: secret, secretFile: secretFile, tls: tls, weight: weight)
   }
 
   private static func peerTLS(_ sources: inout Sources, _ options: ServeOptions) throws -> PeerTLSPaths? {

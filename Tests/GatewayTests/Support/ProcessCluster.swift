@@ -78,6 +78,9 @@ final class ProcessCluster: Sendable {
   /// Where any process of the cluster may be, as `--join` has it.
   var peers: String { peerPorts.map { "127.0.0.1:\($0)" }.joined(separator: ",") }
 
+  /// Where the others come to it.
+  func peerPort(ofNode index: Int) -> Int { peerPorts[index] }
+
   /// Another process under a node's name, at a port of its own.
   func startNamesake(ofNode index: Int) async throws -> ServingProcess {
     try await Self.start(command, index, peerPorts, store, arguments, at: peerPorts.count - 1)

@@ -58,7 +58,7 @@ final class TestOwners: RouteFinder {
 
   /// Lets go of all slots, in good order, and has another node claim them.
   func handOff(from old: Int, to new: Int) async throws {
-    let given = await registries[old].handOff(Set(Slot.all))
+    let given = await registries[old].handOff(Set(Slot.all)).epochs
     try await store.release(given)
     try await claim(for: new)
   }

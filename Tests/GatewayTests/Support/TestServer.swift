@@ -41,6 +41,7 @@ final class TestServer: Sendable {
   /// The rooms of each node, `registry` first.
   let registries: [RoomRegistry<OrderVoice>]
   let owners: TestOwners
+  let numbers = SessionNumbers()
   let store: FaultyStore
   private let serving: Task<Void, any Error>
 
@@ -75,7 +76,7 @@ final class TestServer: Sendable {
       ? LocalLink(to: registry)
       : moving
     let gateway = try await Gateway(
-      settings: settings.gateway, link: link, group: Self.loops,
+      settings: settings.gateway, link: link, group: Self.loops, numbers: numbers,
       operationPrefix: "\(UInt64.random(in: .min ... .max))", time: settings.time, metrics: metrics, logger: logger,
       isReady: {
         do throws(StoreError) {
@@ -96,7 +97,7 @@ final class TestServer: Sendable {
     store.behaviour = .pass
     gateway.beginDraining()
     for registry in registries { await registry.stop() }
-    gateway.closeSessions()
+    await gateway.closeSessions(within: .seconds(1))
     serving.cancel()
     _ = try? await serving.value
     await store.close()

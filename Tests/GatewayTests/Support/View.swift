@@ -159,6 +159,7 @@ struct LoadedParticipant: Sendable {
     while let event, !event.isFulfilled || !pending.isEmpty {
       if pending.isEmpty { send(makeOperation(), on: client) }
       try await read(client, told)
+      // Not as fast as it can: its journal is checked in the end.
       try await Task.sleep(for: .milliseconds(5))
     }
     await client.socket.disconnect()

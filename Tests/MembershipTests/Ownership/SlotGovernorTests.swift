@@ -57,6 +57,15 @@ private struct Seat {
     return governor.claimEnded(won: won, now: now)
   }
 
+  /// Has the store and the governor hear that slots were released, and claimed by their next owners.
+  mutating func complete(_ handOffs: [(slot: Slot, to: NodeID)], rooms: Int = 1, areClaimed: Bool = true) {
+    for (slot, next) in handOffs {
+      rows[slot.number] = SlotRecord(
+        slot: slot, epoch: rows[slot.number].epoch.next, owner: areClaimed ? next : nil)
+      governor.handOffEnded(slot, rooms: rooms, released: true, now: now)
+    }
+  }
+
   /// A node alone that has all slots.
   static func withAll(_ deadlines: Deadlines = Deadlines()) -> Seat {
     var seat = Seat()
@@ -183,11 +192,7 @@ struct SlotGovernorTests {
     var total = first.count
     var open = first
     for _ in 0..<20 {
-      for (slot, _) in open {
-        seat.rows[slot.number] = SlotRecord(
-          slot: slot, epoch: seat.rows[slot.number].epoch.next, owner: NodeID("b/1"))
-        seat.governor.handOffEnded(slot, rooms: 1, released: true, now: seat.now)
-      }
+      seat.complete(open)
       let directives = seat.pass(100)
       #expect(claims(in: directives).isEmpty)
       open = handOffs(in: directives)
@@ -207,10 +212,7 @@ struct SlotGovernorTests {
       let started = handOffs(in: seat.pass(100))
       #expect(started.count <= seat.governor.deadlines.handOffsAtOnce)
       total += started.count
-      for (slot, next) in started {
-        seat.rows[slot.number] = SlotRecord(slot: slot, epoch: Epoch(2), owner: claimed ? next : nil)
-        seat.governor.handOffEnded(slot, rooms: inSlot, released: true, now: seat.now)
-      }
+      seat.complete(started, rooms: inSlot, areClaimed: claimed)
     }
     return total
   }
@@ -240,10 +242,7 @@ struct SlotGovernorTests {
     for _ in 0..<150 {
       directives = seat.pass(100)
       #expect(handOffs(in: directives).count <= 8)
-      for (slot, next) in handOffs(in: directives) {
-        seat.rows[slot.number] = SlotRecord(slot: slot, epoch: Epoch(2), owner: next)
-        seat.governor.handOffEnded(slot, rooms: 1, released: true, now: seat.now)
-      }
+      seat.complete(handOffs(in: directives))
     }
     #expect(seat.governor.heldSlots.isEmpty)
     #expect(!directives.contains(.drained))

@@ -227,7 +227,6 @@ final class Cluster {
       guard processes[index].canReachStore else { return }
       queue.add(.wasRead(index, store.read(startedAt: now, now: now)), at: now + storeDelay())
     case .wasRead(_, let reading):
-      guard now - reading.startedAt <= deadlines.readingTimeout else { return }
       _ = processes[index].swim.mergeStore(reading.slots, startedAt: reading.startedAt)
       processes[index].governor.take(reading)
       decide(index)

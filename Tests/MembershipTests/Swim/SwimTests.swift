@@ -273,8 +273,16 @@ struct SwimTests {
     let told = hearers(
       of: record, in: a.swim.announce([record], to: NodeID("n\(next)/1"), now: a.now))
     #expect(told.first == "n\(next)")
-    // Each news is told a limited number of times in all.
-    #expect(told.count > 3 && told.count <= a.swim.deadlines.toldAtOnce + 1 && Set(told).count == told.count)
+    // 3 ⌈log₂ 22⌉ times each news is told.
+    #expect(told.count == 15 && Set(told).count == told.count)
+  }
+
+  @Test("who has nothing to tell tells nobody")
+  func nothing() {
+    var a = Driven(knowing: [b, c])
+    #expect(a.swim.announce([], now: a.now).isEmpty)
+    _ = a.swim.announce([SlotRecord(slot: Slot(3), epoch: Epoch(4), owner: NodeID("b/1"))], now: a.now)
+    #expect(a.swim.announce([SlotRecord(slot: Slot(3), epoch: Epoch(3), owner: NodeID("a/1"))], now: a.now).isEmpty)
   }
 
   @Test("what a node says of a slot that it was asked for in vain is taken in, unless more is known")
@@ -286,23 +294,29 @@ struct SwimTests {
     #expect(a.swim.ownership[Slot(3)] == record)
   }
 
-  @Test("who does not know all owners asks for full state each second, until it does", arguments: [true, false])
-  func exchange(isComplete: Bool) {
-    var a = Driven(knowing: [b])
-    if isComplete {
-      let all = Slot.all.map { SlotRecord(slot: $0, epoch: Epoch(1), owner: NodeID("b/1")) }
-      _ = a.swim.receive(GossipMessage(sender: b, body: .gossip, ownership: all), now: a.now)
-    }
-    answerAll(&a, except: "", millis: 1100)
+  /// How often full state is asked for in a time.
+  private func exchanges(of a: inout Driven, inMillis millis: Int) -> Int {
     a.sent = []
-    answerAll(&a, except: "", millis: 5000)
-    #expect(a.sent.count { $0.body == .pushPull } == (isComplete ? 0 : 5))
-    if isComplete {
-      a.hear(.gossip, from: b, owners: [SlotRecord(slot: Slot(3), epoch: Epoch(1), owner: nil)])
-      a.sent = []
-      answerAll(&a, except: "", millis: 1100)
-      #expect(a.sent.count { $0.body == .pushPull } == 1)
-    }
+    answerAll(&a, except: "", millis: millis)
+    return a.sent.count { $0.body == .pushPull }
+  }
+
+  @Test("who does not know all owners asks for full state each second")
+  func unknownOwners() {
+    var a = Driven(knowing: [b])
+    _ = exchanges(of: &a, inMillis: 1100)
+    #expect(exchanges(of: &a, inMillis: 5000) == 5)
+  }
+
+  @Test("who knows all owners asks seldom, and soon when a slot is given up")
+  func knownOwners() {
+    var a = Driven(knowing: [b])
+    let all = Slot.all.map { SlotRecord(slot: $0, epoch: Epoch(1), owner: NodeID("b/1")) }
+    _ = a.swim.receive(GossipMessage(sender: b, body: .gossip, ownership: all), now: a.now)
+    _ = exchanges(of: &a, inMillis: 1100)
+    #expect(exchanges(of: &a, inMillis: 5000) == 0)
+    a.hear(.gossip, from: b, owners: [SlotRecord(slot: Slot(3), epoch: Epoch(1), owner: nil)])
+    #expect(exchanges(of: &a, inMillis: 1100) == 1)
   }
 
   @Test("a claim that a reading of the store has brought already is told all the same")

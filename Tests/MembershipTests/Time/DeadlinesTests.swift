@@ -48,7 +48,7 @@ struct DeadlinesTests {
   @Test("nobody claims from a stopped owner while it may still take itself for fresh")
   func freshness() {
     #expect(deadlines.pingTimeout + deadlines.suspicionMin >= deadlines.freshness)
-    #expect(deadlines.readingInterval + deadlines.readingTimeout <= deadlines.freshness)
+    #expect(deadlines.readingInterval + deadlines.readingBound <= deadlines.freshness)
   }
 
   @Test("a node whose peers are dead or frozen does not step down: by then their heartbeats are old")
@@ -63,6 +63,14 @@ struct DeadlinesTests {
   @Test("the slots of a node that is cut off from the store alone are claimed within 5 s")
   func cutOffFromTheStore() {
     #expect(deadlines.heartbeatDead + deadlines.readingInterval * 2 <= .seconds(5))
+  }
+
+  @Test("a process that is told to end has time for all that it does then")
+  func ending() {
+    #expect(deadlines.drainTarget + deadlines.claimWithin < deadlines.drainLimit)
+    #expect(deadlines.drainLimit + deadlines.finishLimit + deadlines.goodbyeLimit < deadlines.endLimit)
+    // What docs/operations.md has supervisors wait.
+    #expect(deadlines.endLimit < .seconds(60))
   }
 
   @Test("an indirect ping and a nack fit into a probe, and being woken late for one probe is no pause")

@@ -4,8 +4,8 @@ import NIOPosix
 import ServiceLifecycle
 import UnixSignals
 
-/// Looks for new certificates, of the gateway and for peers, every 10 s, and at each SIGHUP.
-struct CertificateService: Service {
+/// Looks for new certificates, of the gateway and for peers, and new secrets for peers, every 10 s and at each SIGHUP.
+struct CredentialsService: Service {
   let gateway: Gateway
   let network: PeerNetwork?
   let hangups: UnixSignalsSequence
@@ -29,7 +29,7 @@ struct CertificateService: Service {
     let (gateway, network) = (gateway, network)
     _ = try? await NIOThreadPool.singleton.runIfActive {
       gateway.reloadCertificate()
-      network?.reloadCertificate()
+      network?.reloadCredentials()
     }
   }
 }
