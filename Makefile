@@ -114,7 +114,7 @@ setup-cluster:
 	@.ci/setup curl
 
 setup-drill:
-	@.ci/setup curl openssl postgresql iproute2
+	@.ci/setup curl openssl postgresql iproute2 python3
 
 setup-test:
 	@.ci/setup postgresql strace python3 openssl curl

@@ -37,7 +37,7 @@ package struct DrillVerdict: Sendable, Codable {
   package var refusals = Refusals()
   /// From when an operation was due to its ack, over all operations.
   package var latencyMillis = Ranked()
-  /// The longest of each room, over all rooms.
+  /// The longest of each room in which something was due, over all of them.
   package var stallMillis = Ranked()
   package var marks: [Mark] = []
   package var proofs: [String] = []
@@ -67,7 +67,7 @@ package struct DrillVerdict: Sendable, Codable {
       }
       for client in history.clients { count(client.entries) }
       let times = DrillTimes(of: history.clients, from: start, to: end)
-      stalls.append(times.longestStall)
+      if !times.operations.isEmpty { stalls.append(times.longestStall) }
       operations += times.operations.count
       for operation in times.operations {
         guard let acknowledged = operation.acknowledged else {

@@ -188,12 +188,12 @@ final class DrillRoom {
   private var waiting: [DrillClient] = []
   private var hasBegun = false
 
-  init(number: Int, worker: DrillWorker) {
+  init(number: Int, participants: Int, worker: DrillWorker) {
     self.number = number
     self.worker = worker
     name = "\(worker.scenario.roomPrefix)-\(number)"
-    reader = JournalReader(room: name, names: names, participants: worker.scenario.participantsPerRoom, worker: worker)
-    clients = (0..<worker.scenario.participantsPerRoom).map { DrillClient(number: $0, room: self, worker: worker) }
+    reader = JournalReader(room: name, names: names, participants: participants, worker: worker)
+    clients = (0..<participants).map { DrillClient(number: $0, room: self, worker: worker) }
   }
 
   /// The first client begins the order, and the others join it.

@@ -3,6 +3,8 @@
 package struct DrillScenario: Codable, Sendable, Equatable {
   package var rooms = 200
   package var participantsPerRoom = 5
+  /// Rooms beside these, with one participant each who changes nothing once the load has begun.
+  package var quietRooms = 0
   package var operationsPerSecond = 2000.0
   /// Names the rooms of this run: `{roomPrefix}-{number}`.
   package var roomPrefix: String
@@ -17,9 +19,12 @@ package struct DrillScenario: Codable, Sendable, Equatable {
     self.roomPrefix = roomPrefix
   }
 
+  var clients: Int { rooms * participantsPerRoom + quietRooms }
+
   /// What is wrong with it; nil if nothing is.
   package var complaint: String? {
     if !(1...100_000).contains(rooms) { return "rooms must be 1 to 100000" }
+    if !(0...100_000).contains(quietRooms) { return "quiet rooms must be 0 to 100000" }
     if !(1...200).contains(participantsPerRoom) { return "participants must be 1 to 200" }
     if !(1...100_000).contains(operationsPerSecond) { return "rate must be 1 to 100000" }
     let name = #/[A-Za-z0-9_.~:-]{1,100}/#

@@ -35,8 +35,10 @@ final class DrillWorker {
       LoadDialer(target: $0.0, address: $0.1, dialect: .deltas, eventLoop: eventLoop)
     }
     ready = eventLoop.makePromise()
-    unprepared = scenario.rooms * scenario.participantsPerRoom
-    rooms = (0..<scenario.rooms).map { DrillRoom(number: $0, worker: self) }
+    unprepared = scenario.clients
+    rooms = (0..<scenario.rooms + scenario.quietRooms).map { number in
+      DrillRoom(number: number, participants: number < scenario.rooms ? scenario.participantsPerRoom : 1, worker: self)
+    }
   }
 
   func later(_ pause: TimeAmount, _ body: @escaping () -> Void) {
@@ -46,7 +48,7 @@ final class DrillWorker {
   func opened(_ channel: any Channel) {
     if isClosing { return channel.close(promise: nil) }
     // Those that have ended are of no interest any more.
-    if channels.count > 2 * rooms.count * scenario.participantsPerRoom + 1000 { channels.removeAll { !$0.isActive } }
+    if channels.count > 2 * scenario.clients + 1000 { channels.removeAll { !$0.isActive } }
     channels.append(channel)
   }
 
@@ -92,8 +94,8 @@ final class DrillWorker {
       guard isIssuing else { return }
       let now = NIODeadline.now().uptimeNanoseconds
       while let due = schedule.next(until: now) {
-        let room = rooms[due.number % rooms.count]
-        room.clients[due.number / rooms.count % room.clients.count].operationDue(at: due.time)
+        let room = rooms[due.number % scenario.rooms]
+        room.clients[due.number / scenario.rooms % room.clients.count].operationDue(at: due.time)
         issued += 1
       }
       later(.milliseconds(1), issue)

@@ -33,14 +33,17 @@ struct DrillCommand: AsyncParsableCommand {
   @Option(help: "Participants in each room.")
   var participants = 5
 
-  @Option(help: "Operations per second, over all rooms.")
+  @Option(
+    name: .customLong("quiet-rooms"), help: "Rooms beside these, with one participant each who changes nothing.")
+  var quietRooms = 0
+
+  @Option(help: "Operations per second, over all rooms that are not quiet.")
   var rate = 2000.0
 
   @Option(help: "Seconds that answers may be missing after the load has ended.")
   var patience = 60.0
 
-  @Option(help: "How room names begin. By default, something that no other run has.")
-  var prefix: String?
+  @OptionGroup var names: RoomNames
 
   @Option(help: "Write all that the clients did and saw to this file, a JSON object a line.", completion: .file())
   var history: String?
@@ -49,9 +52,10 @@ struct DrillCommand: AsyncParsableCommand {
   var json: String?
 
   func run() async throws {
-    var scenario = DrillScenario(roomPrefix: prefix ?? LoadOptions.newPrefix("drill"))
+    var scenario = DrillScenario(roomPrefix: names.prefix(of: "drill"))
     scenario.rooms = rooms
     scenario.participantsPerRoom = participants
+    scenario.quietRooms = quietRooms
     scenario.operationsPerSecond = rate
     scenario.patienceSeconds = patience
     if let complaint = scenario.complaint { throw ValidationError(complaint) }

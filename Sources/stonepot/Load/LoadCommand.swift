@@ -96,6 +96,19 @@ struct LoadSize: ParsableArguments {
   var loops = 1
 }
 
+/// What the rooms are called.
+struct RoomNames: ParsableArguments {
+  @Option(help: "How room names begin. By default, something that no other run has.")
+  var prefix: String?
+
+  /// The prefix that was asked for, or something that no other run has.
+  func prefix(of command: String) -> String {
+    if let prefix { return prefix }
+    let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
+    return "\(command)-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
+  }
+}
+
 /// Where a load goes, what it speaks, and where its report goes.
 struct LoadOptions: ParsableArguments {
   @Option(help: "The server: ws://HOST:PORT, or with a path that the room's name is appended to.")
@@ -114,8 +127,7 @@ struct LoadOptions: ParsableArguments {
   @Option(help: "From how many addresses to connect: 127.0.0.1 and those after it.")
   var sources = 1
 
-  @Option(help: "How room names begin. By default, something that no other run has.")
-  var prefix: String?
+  @OptionGroup var names: RoomNames
 
   @Option(help: "Write the report to this file as JSON; - for standard output.")
   var json: String?
@@ -127,7 +139,7 @@ struct LoadOptions: ParsableArguments {
   }
 
   func run(_ pacing: LoadScenario.Pacing, _ size: LoadSize) async throws {
-    var scenario = LoadScenario(roomPrefix: prefix ?? Self.newPrefix("load"))
+    var scenario = LoadScenario(roomPrefix: names.prefix(of: "load"))
     scenario.rooms = size.rooms
     scenario.participantsPerRoom = size.participants
     scenario.listenersPerRoom = size.listeners
@@ -153,12 +165,6 @@ struct LoadOptions: ParsableArguments {
     target.processIDs = pid
     target.sourceAddresses = sources
     return target
-  }
-
-  /// Something that no other run has, as rooms of a run are new.
-  static func newPrefix(_ command: String) -> String {
-    let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
-    return "\(command)-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
   }
 
   /// Runs it; says why it could not begin, and ends with 2.

@@ -20,11 +20,11 @@ struct VisitsCommand: AsyncParsableCommand {
   var rate = 200.0
 
   func validate() throws {
-    guard options.prefix != nil else { throw ValidationError("--prefix says which rooms to visit") }
+    guard options.names.prefix != nil else { throw ValidationError("--prefix says which rooms to visit") }
   }
 
   func run() async throws {
-    var scenario = VisitScenario(roomPrefix: options.prefix ?? "")
+    var scenario = VisitScenario(roomPrefix: options.names.prefix(of: "load"))
     scenario.rooms = rooms
     scenario.dialect = options.spoken
     scenario.visitsPerSecond = rate
