@@ -17,7 +17,7 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   struct State {
     fileprivate var voice: Voice
-    fileprivate var warm: [RoomID: Warm] = [:]
+    fileprivate var warm = RoomTable<Warm>()
     /// Rooms that were replaced while they were still saving their snapshot.
     fileprivate var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
     /// Rooms that are being deleted from the store.
@@ -215,15 +215,16 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   /// The slots are this node's, at new epochs. Rooms that it had of them under older ones end.
   public func gain(_ claimed: [Slot: Epoch]) {
     ownership.gain(claimed)
-    let outdated = warmRooms.filter { room in claimed[room.slot].map { $0 > room.epoch } ?? false }
+    let rooms = state.withLock { $0.warm.values(in: claimed.keys).map(\.room) }
+    let outdated = rooms.filter { room in claimed[room.slot].map { $0 > room.epoch } ?? false }
     for room in outdated { _ = room.mailbox.offer(.depose, now: time.now()) }
   }
 
   /// Another node owns the slot: no room of it may serve any more, whether it has tried to write or not.
   public func depose(_ slot: Slot, _ epoch: Epoch) {
     ownership.lose(slot, at: epoch)
-    let rooms = warmRooms.filter { $0.epoch <= epoch && $0.slot == slot }
-    for room in rooms { _ = room.mailbox.offer(.depose, now: time.now()) }
+    let rooms = state.withLock { $0.warm[slot].map(\.room) }
+    for room in rooms where room.epoch <= epoch { _ = room.mailbox.offer(.depose, now: time.now()) }
   }
 
   /// What was given up for another node to have.
@@ -237,10 +238,11 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   /// Gives slots up for another node to have: their rooms finish what they have taken, save a snapshot where much would
   /// be replayed, and leave. Nothing of them is written any more when this returns.
   public func handOff(_ slots: Set<Slot>) async -> HandedOff {
-    let given = ownership.owned.filter { slots.contains($0.key) }
+    var given: [Slot: Epoch] = [:]
+    for slot in slots { given[slot] = ownership.epoch(of: slot) }
     for (slot, epoch) in given { ownership.lose(slot, at: epoch) }
     let (rooms, leaving) = state.withLock { state in
-      (state.warm.values.filter { given[$0.room.slot] != nil }, Array(state.leaving.values))
+      (state.warm.values(in: given.keys), Array(state.leaving.values))
     }
     await finish(rooms, leaving, isMove: true)
     return HandedOff(epochs: given, roomCount: rooms.count)

@@ -41,7 +41,6 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
     }
 
     let room: RoomID
-    let slot: Slot
     let audience: any RoomSubscriber
     let state = Mutex(State())
     /// The number of the leg that is heard. Held while something is passed on, so that nothing of an old leg comes behind
@@ -50,7 +49,6 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
 
     init(room: RoomID, audience: any RoomSubscriber) {
       self.room = room
-      slot = Slot(of: room)
       self.audience = audience
     }
   }
@@ -59,7 +57,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
   private let scheduler: any LinkScheduler
   private let settings: LinkSettings
   private let metrics = LinkMetrics()
-  private let routes = Mutex<[RoomID: Route]>([:])
+  private let routes = Mutex(RoomTable<Route>())
 
   public init(
     finder: any RouteFinder<Command>, scheduler: any LinkScheduler, settings: LinkSettings = LinkSettings()
@@ -186,8 +184,7 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
   /// goes to the present one. The old owner would say so, too; but it may be cut off, or wait for a store that it does
   /// not reach.
   public func ownersChanged(in slots: some Sequence<Slot> = Slot.all) {
-    let slots = Set(slots)
-    let concerned = routes.withLock { routes in routes.values.filter { slots.contains($0.slot) } }
+    let concerned = routes.withLock { $0.values(in: slots) }
     for route in concerned {
       let (isLooking, leg) = route.state.withLock { ($0.isLooking, $0.leg) }
       if isLooking {
