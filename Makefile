@@ -8,7 +8,7 @@ SWIFT_BUILD = swift build --scratch-path '$(SCRATCH)'
 SOURCES = Package.swift Sources Tests benchmarks/micro
 DRILL = kill
 SECONDS = 60
-SCENARIOS = closed-loop
+SCENARIOS = group-orders
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
 .PHONY: help run build cluster cluster-down drill simulate simulate-mutants test test-tsan test-asan fuzz conformance \
@@ -49,7 +49,7 @@ drill: setup-drill build
 build: setup
 	$(SWIFT_BUILD) -c release --product stonepot
 	@mkdir -p bin
-	@cp "$$($(SWIFT_BUILD) -c release --show-bin-path)/stonepot" bin/stonepot
+	@install "$$($(SWIFT_BUILD) -c release --show-bin-path)/stonepot" bin/stonepot
 
 # Tests that talk to servers go in groups, one after the other: all at once they would only wait for one another, and
 # take what is late for lost. A test that hangs is ended: not all waits can be cancelled.

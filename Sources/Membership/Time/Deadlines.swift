@@ -177,23 +177,23 @@ public struct Deadlines: Sendable, Equatable {
   public var handOffInterval: Duration = .milliseconds(5)
 
   /// How many rooms are handed off in a second, from one node that drains, or from all together to one that comes. Default
-  /// 500; more in a drain of so many that they would take longer than `drainTarget`.
+  /// 300; more in a drain of so many that they would take longer than `drainTarget`.
   ///
   /// Less: rebalancing takes longer. More than others can load while they serve: rooms stand still while they wait for
   /// their turn.
-  public var roomsHandedOffPerSecond = 500.0
+  public var roomsHandedOffPerSecond = 300.0
 
-  /// How long a drain takes at most, if others take what they are given. Default 15 s.
+  /// How long a drain takes at most, if others take what they are given. Default 30 s.
   ///
   /// Less: the rooms of a node with many stand still for longer. More: restarts take longer; whoever stops processes must
   /// have that patience.
-  public var drainTarget: Duration = .seconds(15)
+  public var drainTarget: Duration = .seconds(30)
 
-  /// After which a drain at the end of a process ends, whatever is left. Default 20 s.
+  /// After which a drain at the end of a process ends, whatever is left. Default 35 s.
   ///
   /// More than `drainTarget`. Less: what others are slow to take is finished here, and stands still until they claim it.
   /// More: the process ends later.
-  public var drainLimit: Duration = .seconds(20)
+  public var drainLimit: Duration = .seconds(35)
 
   /// How long rooms that are left at the end of a process may take to finish. Default 10 s.
   ///
@@ -205,10 +205,10 @@ public struct Deadlines: Sendable, Equatable {
   /// Less: more of them come back at once elsewhere. More: the process ends later.
   public var goodbyeLimit: Duration = .seconds(5)
 
-  /// When a process that is told to end does so at the latest. Default 40 s.
+  /// When a process that is told to end does so at the latest. Default 55 s.
   ///
   /// More than `drainLimit`, `finishLimit` and `goodbyeLimit` together. Whoever stops processes must have more patience.
-  public var endLimit: Duration = .seconds(40)
+  public var endLimit: Duration = .seconds(55)
 
   /// For how long a slot that was released counts as being on its way. Default 1 s.
   ///

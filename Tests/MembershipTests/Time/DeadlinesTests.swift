@@ -70,7 +70,7 @@ struct DeadlinesTests {
     #expect(deadlines.drainTarget + deadlines.claimWithin < deadlines.drainLimit)
     #expect(deadlines.drainLimit + deadlines.finishLimit + deadlines.goodbyeLimit < deadlines.endLimit)
     // What docs/operations.md has supervisors wait.
-    #expect(deadlines.endLimit < .seconds(60))
+    #expect(deadlines.endLimit < .seconds(90))
   }
 
   @Test("an indirect ping and a nack fit into a probe, and being woken late for one probe is no pause")
