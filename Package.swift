@@ -100,9 +100,11 @@ let package = Package(
       ] + nio,
       swiftSettings: settings),
     // Floor 7: the clients that measure it, and the command.
+    .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(
       name: "Load",
       dependencies: [
+        "CNghttp2", .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

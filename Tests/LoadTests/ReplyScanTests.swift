@@ -142,7 +142,7 @@ struct DriverArithmeticTests {
   }
 
   @Test(
-    "what is no place", arguments: ["", "ws://", "http://h:1", "ws://h:0", "ws://h:70000", "ws://h:1:2", "ws://:1"])
+    "what is no place", arguments: ["", "ws://", "ftp://h:1", "ws://h:0", "ws://h:70000", "ws://h:1:2", "ws://:1"])
   func noTargets(url: String) {
     #expect(LoadTarget(url: url) == nil)
   }

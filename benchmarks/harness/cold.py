@@ -9,6 +9,8 @@ import time
 from . import servers
 
 PREFIX = "cold"
+TEMPLATE = ["rooms=1", "participantsPerRoom=5", "itemsPerRoom=5", "warmupSeconds=0", "measuredSeconds=0.1",
+            "roomPrefix=template"]
 SETTLE_SECONDS = 3
 IDLE_SECONDS = 5
 
@@ -20,8 +22,7 @@ def make_file(scratch, rooms, load, command):
     stonepot = shlex.split(load)[0]
     with servers.running("stonepot", command, scratch) as (server, port, _):
         servers.drive(server, port, scratch, load, [
-            "idle", "--rooms", "1", "--participants", "5", "--items", "5", "--warmup", "0", "--seconds", "0.1",
-            "--prefix", "template"], 1)
+            "idle", *(text for change in TEMPLATE for text in ("--set", change))], 1)
     source, target = pathlib.Path(scratch, "rooms.sqlite"), pathlib.Path(scratch, "cold.sqlite")
     exported = subprocess.run([stonepot, "rooms", "export", "template-0", "--store", f"sqlite:{source}"],
                               cwd=servers.ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -95,7 +95,7 @@ def drive(server, port, scratch, load, arguments, seconds):
     report = pathlib.Path(scratch, "report.json")
     report.unlink(missing_ok=True)
     command = shlex.split(load) + arguments + [
-        "--url", f"ws://{HOST}:{port}", "--pid", str(server.pid), "--json", str(report)]
+        "--url", f"ws://{HOST}:{port}", "--pid", str(server.pid), "--json", str(report), "--quiet"]
     try:
         driver = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 180, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

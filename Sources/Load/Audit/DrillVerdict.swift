@@ -11,6 +11,17 @@ package struct DrillVerdict: Sendable, Codable {
     package var recoverySeconds: Double
   }
 
+  /// Half a second of the load.
+  package struct Moment: Sendable, Codable, Equatable {
+    /// Its beginning, since the load began.
+    package var second: Double
+    package var acknowledgedPerSecond: Double
+    /// Of operations that were due in it.
+    package var p50Millis: Double
+    package var p99Millis: Double
+    package var maxMillis: Double
+  }
+
   package struct Refusals: Sendable, Codable, Equatable {
     /// By code. These were sent again.
     package var retried: [String: Int] = [:]
@@ -40,6 +51,9 @@ package struct DrillVerdict: Sendable, Codable {
   /// The longest of each room in which something was due, over all of them.
   package var stallMillis = Ranked()
   package var marks: [Mark] = []
+  package var timeline: [Moment] = []
+  /// Who owned the slots, now and then, as far as gateways knew.
+  package var ownership: [OwnershipMoment] = []
   package var proofs: [String] = []
   package var notes: [String] = []
   /// Why the verdict is what it is; empty: all is well.
@@ -59,6 +73,7 @@ package struct DrillVerdict: Sendable, Codable {
     rooms = histories.count
     var (latencies, stalls): ([UInt64], [UInt64]) = ([], [])
     var slowest: [DrillTimes.Operation] = []
+    var moments = MomentTally(from: start, to: end)
     for history in histories {
       clients += history.clients.count
       for violation in RoomAudit(of: history).violations {
@@ -75,6 +90,7 @@ package struct DrillVerdict: Sendable, Codable {
           continue
         }
         self.acknowledged += 1
+        moments.add(due: operation.due, acknowledged: acknowledged)
         latencies.append(acknowledged - operation.due)
         if acknowledged - operation.due > Self.slow { slowest.append(operation) }
       }
@@ -82,6 +98,7 @@ package struct DrillVerdict: Sendable, Codable {
     unanswered -= refusals.final.values.reduce(0, +)
     latencyMillis = Ranked(millisOf: latencies)
     stallMillis = Ranked(millisOf: stalls)
+    timeline = moments.timeline
     marks = report.marks.enumerated().map { index, mark in
       let next = index + 1 < report.marks.count ? report.marks[index + 1].time : .max
       let answered = slowest.filter { ($0.acknowledged ?? 0) > mark.time && $0.due < next }.compactMap(\.acknowledged)
@@ -125,5 +142,38 @@ package struct DrillVerdict: Sendable, Codable {
     if case .failed(let reason) = report.ending { objections.append("the fault: \(reason)") }
     if marks.allSatisfy(\.isHealing) { objections.append("there was no fault") }
     if proofs.isEmpty { objections.append("nothing proves the fault") }
+  }
+}
+
+/// Sorts operations into half seconds.
+private struct MomentTally {
+  private static let length: UInt64 = 500_000_000
+
+  private let start: UInt64
+  private var acknowledged: [Int]
+  private var latencies: [[UInt64]]
+
+  init(from start: UInt64, to end: UInt64) {
+    self.start = start
+    let count = Int((max(end, start) - start) / Self.length) + 1
+    acknowledged = Array(repeating: 0, count: count)
+    latencies = Array(repeating: [], count: count)
+  }
+
+  private func place(of time: UInt64) -> Int { min(Int((max(time, start) - start) / Self.length), latencies.count - 1) }
+
+  mutating func add(due: UInt64, acknowledged time: UInt64) {
+    acknowledged[place(of: time)] += 1
+    latencies[place(of: due)].append(time - due)
+  }
+
+  var timeline: [DrillVerdict.Moment] {
+    latencies.indices.map { place in
+      let ranked = Ranked(millisOf: latencies[place])
+      return DrillVerdict.Moment(
+        second: Double(place) * Double(Self.length) / 1e9,
+        acknowledgedPerSecond: Double(acknowledged[place]) * 1e9 / Double(Self.length), p50Millis: ranked.p50,
+        p99Millis: ranked.p99, maxMillis: ranked.max)
+    }
   }
 }

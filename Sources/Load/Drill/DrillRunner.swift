@@ -32,9 +32,11 @@ package struct DrillRunner: Sendable {
     if let complaint = scenario.complaint { throw LoadFailure.scenario(complaint) }
     guard !gateways.isEmpty else { throw LoadFailure.scenario("there is no gateway") }
     return try await withEventLoops(1) { group in
-      let worker = try await makeWorker(on: group.next())
+      var dialings: [LoadDialing] = []
+      for gateway in gateways { dialings.append(try await LoadDialing(gateway)) }
+      let worker = try await makeWorker(on: group.next(), dialings)
       do {
-        let result = try await run(worker, during: faults)
+        let result = try await run(worker, dialings, during: faults)
         try await worker.eventLoop.flatSubmit { worker.value.closeAll() }.get()
         return result
       } catch {
@@ -45,26 +47,34 @@ package struct DrillRunner: Sendable {
     }
   }
 
-  private func makeWorker(on eventLoop: any EventLoop) async throws -> NIOLoopBound<DrillWorker> {
-    let addresses = try gateways.map { ($0, try SocketAddress.makeAddressResolvingHost($0.host, port: $0.port)) }
-    return try await eventLoop.submit { [scenario] in
-      let worker = DrillWorker(scenario: scenario, gateways: addresses, eventLoop: eventLoop)
+  private func makeWorker(
+    on eventLoop: any EventLoop, _ dialings: [LoadDialing]
+  ) async throws -> NIOLoopBound<DrillWorker> {
+    try await eventLoop.submit { [scenario] in
+      let worker = DrillWorker(scenario: scenario, gateways: dialings, eventLoop: eventLoop)
       return NIOLoopBound(worker, eventLoop: eventLoop)
     }.get()
   }
 
   private func run(
-    _ worker: NIOLoopBound<DrillWorker>, during faults: @Sendable () async throws -> FaultReport
+    _ worker: NIOLoopBound<DrillWorker>, _ dialings: [LoadDialing],
+    during faults: @Sendable () async throws -> FaultReport
   ) async throws -> Result {
     let eventLoop = worker.eventLoop
     try await eventLoop.flatSubmit { worker.value.setUp() }.get()
     let start = Self.now
     try await eventLoop.submit { worker.value.start() }.get()
-    let report = try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await tell(worker, since: start) }
+    let watch = OwnershipWatch(gateways: dialings, start: start)
+    let (report, ownership) = try await withThrowingTaskGroup(of: [OwnershipMoment].self) { group in
+      group.addTask {
+        // It ends by being cancelled.
+        try? await tell(worker, since: start)
+        return []
+      }
+      group.addTask { await watch.run(on: eventLoop) }
       let report = try await faults()
       group.cancelAll()
-      return report
+      return (report, try await group.reduce([], +))
     }
     try await eventLoop.submit { worker.value.stop() }.get()
     try await eventLoop.flatSubmit { worker.value.drain() }.get()
@@ -72,6 +82,7 @@ package struct DrillRunner: Sendable {
     try await eventLoop.flatSubmit { worker.value.readAll() }.get()
     let (histories, errors) = try await eventLoop.submit { (worker.value.histories, worker.value.errors) }.get()
     var verdict = DrillVerdict(on: histories, faults: report, from: start, to: end)
+    verdict.ownership = ownership
     if !errors.isEmpty { verdict.objections += errors.samples }
     return Result(verdict: verdict, histories: histories, start: start, isSkipped: report.ending == .skipped)
   }

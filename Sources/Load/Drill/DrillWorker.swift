@@ -28,12 +28,10 @@ final class DrillWorker {
   /// Whether nobody changes anything any more.
   private var isFinal = false
 
-  init(scenario: DrillScenario, gateways: [(LoadTarget, SocketAddress)], eventLoop: any EventLoop) {
+  init(scenario: DrillScenario, gateways: [LoadDialing], eventLoop: any EventLoop) {
     self.scenario = scenario
     self.eventLoop = eventLoop
-    self.gateways = gateways.map {
-      LoadDialer(target: $0.0, address: $0.1, dialect: .deltas, eventLoop: eventLoop)
-    }
+    self.gateways = gateways.map { LoadDialer($0, dialect: .deltas, eventLoop: eventLoop) }
     ready = eventLoop.makePromise()
     unprepared = scenario.clients
     rooms = (0..<scenario.rooms + scenario.quietRooms).map { number in

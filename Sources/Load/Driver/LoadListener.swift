@@ -38,7 +38,7 @@ final class LoadListener: LoadClient {
         phase = .listening
         worker.listening(self)
       case .error: fail("the server refused: \(String(decoding: bytes.prefix(300), as: UTF8.self))")
-      case .ack, .participantJoined, .itemAdded, .other: break
+      case .ack, .participantJoined, .itemAdded, .orderFinalized, .other: break
       }
     }
   }

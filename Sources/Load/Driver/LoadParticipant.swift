@@ -63,7 +63,7 @@ final class LoadParticipant: LoadClient {
   }
 
   private func ownOperationDone(at now: UInt64) {
-    switch worker.scenario.pacing {
+    switch worker.scenario.kind {
     case .closedLoop: if now < worker.window.end { begin(at: now) }
     case .openLoop: if let due = overdue.popFirst() { begin(at: due) }
     case .idle: break
@@ -102,7 +102,7 @@ final class LoadParticipant: LoadClient {
         room.itemAdded(id: String(decoding: item, as: UTF8.self))
       case .sync: if phase == .operating { fail("a sync took the place of broadcasts") }
       case .error: fail("the server refused: \(String(decoding: bytes.prefix(300), as: UTF8.self))")
-      case .other: break
+      case .orderFinalized, .other: break
       }
     }
   }

@@ -1,18 +1,9 @@
-import Histogram
 import NIOCore
-
-/// The measured time, in nanoseconds of the machine's uptime.
-struct LoadWindow: Sendable {
-  var start: UInt64
-  var end: UInt64
-
-  func contains(_ time: UInt64) -> Bool { time >= start && time < end }
-}
 
 /// One event loop's share of the rooms. A room with all its connections lives on one loop, so that nothing is shared.
 ///
 /// Everything here runs on that loop.
-final class LoadWorker {
+final class LoadWorker: LoadWorking {
   /// Enough to keep a server busy, and few enough for any listen queue.
   private static let maxConnecting = 32
   /// How long a server may take to work off what it owes, even if it does not stop delivering. An open loop that is
@@ -21,7 +12,7 @@ final class LoadWorker {
 
   let scenario: LoadScenario
   private(set) var window = LoadWindow(start: .max, end: .max)
-  private(set) var tally = LoadTally()
+  var tally = LoadTally()
   private(set) var isClosing = false
 
   private let eventLoop: any EventLoop
@@ -36,16 +27,18 @@ final class LoadWorker {
   private var isReady = false
 
   init(
-    scenario: LoadScenario, target: LoadTarget, address: SocketAddress, rooms numbers: [Int], eventLoop: any EventLoop
+    scenario: LoadScenario, dialing: LoadDialing, rooms numbers: [Int], eventLoop: any EventLoop
   ) {
     self.scenario = scenario
     self.eventLoop = eventLoop
-    dialer = LoadDialer(target: target, address: address, dialect: scenario.dialect, eventLoop: eventLoop)
+    dialer = LoadDialer(dialing, dialect: scenario.dialect, eventLoop: eventLoop)
     ready = eventLoop.makePromise()
     rooms = numbers.map { LoadRoom(number: $0, worker: self) }
   }
 
   // MARK: Setting up
+
+  var readiness: (ready: Int, all: Int) { (readyRooms, rooms.count) }
 
   /// Connects everybody and fills the rooms.
   func setUp() -> EventLoopFuture<Void> {
@@ -114,13 +107,13 @@ final class LoadWorker {
   func run(_ window: LoadWindow) {
     self.window = window
     let participants = rooms.flatMap(\.participants)
-    switch scenario.pacing {
+    switch scenario.kind {
     case .closedLoop:
       for participant in participants {
         for _ in 0..<scenario.operationsInFlight { participant.operationDue(at: NIODeadline.now().uptimeNanoseconds) }
       }
-    case .openLoop(let rate):
-      let share = rate * Double(rooms.count) / Double(scenario.rooms)
+    case .openLoop:
+      let share = scenario.operationsPerSecond * Double(rooms.count) / Double(scenario.rooms)
       guard !participants.isEmpty else { return }
       runOpenLoop(participants, schedule: OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: share))
     case .idle: break
@@ -153,11 +146,7 @@ final class LoadWorker {
       if isOwn { tally.operations += 1 }
     }
     guard window.contains(began) else { return }
-    if isOwn {
-      tally.ownEcho.record(now - began)
-    } else {
-      tally.others.record(now - began)
-    }
+    tally.record(isOwn ? .ownEcho : .others, nanoseconds: now - began, isMain: isOwn)
   }
 
   // MARK: Ending

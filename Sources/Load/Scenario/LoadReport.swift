@@ -21,6 +21,22 @@ package struct LoadReport: Codable, Sendable {
     }
   }
 
+  /// A point of the curve that a latency has over percentiles.
+  package struct Percentile: Codable, Sendable, Equatable {
+    package var percentile: Double
+    package var micros: Double
+  }
+
+  /// What happened in one second of the measured time.
+  package struct Second: Codable, Sendable, Equatable {
+    package var operations: Int
+    package var errors: Int
+    /// Of the latency that the workload is about.
+    package var p50Micros: Double
+    package var p99Micros: Double
+    package var maxMicros: Double
+  }
+
   /// How all connections were made: each with its upgrade, and each participant's join.
   package struct Setup: Codable, Sendable, Equatable {
     package var connections: Int
@@ -40,7 +56,8 @@ package struct LoadReport: Codable, Sendable {
     package var residentBeforeKB: Int
     /// At the end of the measured seconds.
     package var residentAfterKB: Int
-    /// How much it grew for each connection from before the first one to the end, its share of the room included.
+    /// How much it grew for each connection from before the first one to the end, its share of the room included; 0 if
+    /// connections come and go.
     package var bytesPerConnection: Double
   }
 
@@ -49,24 +66,67 @@ package struct LoadReport: Codable, Sendable {
     package var cpuMicrosPerOperation: Double
     /// The part of its event loops' time that it was busy. Near 1, it measured itself and not the server.
     package var busyFraction: Double
+
+    /// Whether it may have been what was slow.
+    package var isBottleneck: Bool { busyFraction > 0.9 }
   }
 
-  package var scenario: LoadScenario
+  /// What was expected of a figure, and what it was.
+  package struct Judgement: Codable, Sendable, Equatable {
+    package var threshold: LoadThreshold
+    /// Nil if the report has no such figure.
+    package var value: Double?
+    package var isMet: Bool
+  }
+
+  package var scenario: Workload
   package var target: LoadTarget
   package var machine: MachineDescription
-  package var setup: Setup
+  /// Nil where connections come and go.
+  package var setup: Setup?
+  package var seconds: Double
   package var operations: Int
   package var operationsPerSecond: Double
   package var deliveries: Int
   package var deliveriesPerSecond: Double
-  package var bytesPerBroadcast: Double
-  /// From the sending of an operation to the receipt of its broadcast by its sender.
-  package var ownEcho: Latency
-  /// From the sending of an operation to the receipt of its broadcast by each of the others.
-  package var others: Latency
+  package var bytesPerDelivery: Double
+  /// By the names of `LoadLatency`.
+  package var latencies: [String: Latency]
+  /// Of the latency that the workload is about.
+  package var percentiles: [Percentile]
+  package var timeline: [Second]
   package var server: Server?
   package var driver: Driver
   package var errors: LoadErrors
+  package var judgements: [Judgement]
+
+  /// - Returns: all 0 if the run had none.
+  package subscript(latency: LoadLatency) -> Latency {
+    latencies[latency.name] ?? Latency(nanoseconds: LoadTally.histogram())
+  }
+
+  /// Whether all went well.
+  package var isPassed: Bool { errors.isEmpty && judgements.allSatisfy(\.isMet) }
+}
+
+/// What a run measures the time of.
+package enum LoadLatency: Int, Sendable, CaseIterable {
+  /// From the sending of an operation to the receipt of its broadcast by its sender.
+  case ownEcho
+  /// From the sending of an operation to the receipt of its broadcast by each of the others.
+  case others
+  /// From when a visit was due to the receipt of its `sync`: connecting, the upgrade, and loading the room.
+  case firstSync
+  /// The part of it after the server had granted the upgrade.
+  case afterUpgrade
+  /// From the loss of a connection to the first that the server says of the room over the next one.
+  case comeBack
+  /// From when an order was due to the word, to everybody in it, that it is final.
+  case order
+  /// From the sending of a request over HTTP to the end of its response.
+  case response
+
+  package var name: String { "\(self)" }
 }
 
 /// What went wrong in a run: how often, and the first few in words.
@@ -87,33 +147,6 @@ package struct LoadErrors: Codable, Sendable, Equatable {
   package mutating func add(_ other: LoadErrors) {
     count += other.count
     samples += other.samples.prefix(Self.maxSamples - min(samples.count, Self.maxSamples))
-  }
-}
-
-/// The raw figures of one event loop.
-package struct LoadTally: Sendable {
-  package var ownEcho = Self.histogram()
-  package var others = Self.histogram()
-  package var operations = 0
-  package var deliveries = 0
-  package var deliveredBytes = 0
-  package var errors = LoadErrors()
-
-  package init() {}
-
-  package mutating func add(_ other: LoadTally) {
-    ownEcho.add(other.ownEcho)
-    others.add(other.others)
-    operations += other.operations
-    deliveries += other.deliveries
-    deliveredBytes += other.deliveredBytes
-    errors.add(other.errors)
-  }
-
-  /// Nanoseconds, to a thousandth of the value, up to ten minutes.
-  static func histogram() -> Histogram<UInt64> {
-    Histogram(
-      lowestDiscernibleValue: 1000, highestTrackableValue: 600_000_000_000, numberOfSignificantValueDigits: .three)
   }
 }
 

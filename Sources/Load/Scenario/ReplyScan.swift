@@ -121,6 +121,7 @@ package struct Reply {
     case quantityUpdated
     case itemAdded
     case participantJoined
+    case orderFinalized
     case sync
     case ack
     case error
@@ -155,6 +156,7 @@ package struct Reply {
     if name.equals("quantity_updated") { return .quantityUpdated }
     if name.equals("item_added") { return .itemAdded }
     if name.equals("participant_joined") { return .participantJoined }
+    if name.equals("order_finalized") { return .orderFinalized }
     if name.equals("sync") { return .sync }
     if name.equals("ack") { return .ack }
     if name.equals("error") { return .error }

@@ -51,7 +51,11 @@ struct DrillCommand: AsyncParsableCommand {
   @Option(help: "Write the verdict to this file as JSON.", completion: .file())
   var json: String?
 
+  @Option(help: "Write the verdict to this file as a page with a timeline.", completion: .file())
+  var html: String?
+
   func run() async throws {
+    let began = Date()
     var scenario = DrillScenario(roomPrefix: names.prefix(of: "drill"))
     scenario.rooms = rooms
     scenario.participantsPerRoom = participants
@@ -67,14 +71,19 @@ struct DrillCommand: AsyncParsableCommand {
     runner.progress = { progress.tell(second: $0, issued: $1, unanswered: $2) }
     let faults = FaultScript(path: script) { progress.tell($0) }
     Self.say("\(rooms) rooms × \(participants), \(rate) operations/s; clients connect")
-    let result = try await LoadOptions.orExit("drill") { try await runner.run { try await faults.run() } }
+    let result = try await RunLoadCommand.orExit("drill") { try await runner.run { try await faults.run() } }
     if result.isSkipped {
       Self.say("skipped")
       throw ExitCode(FaultScript.skipped)
     }
     print(result.verdict.summary(of: URL(fileURLWithPath: script).lastPathComponent))
     if let history { try write(result, to: history) }
-    if let json { try LoadOptions.encode(result.verdict).write(to: URL(fileURLWithPath: json), options: .atomic) }
+    if let html {
+      let page = result.verdict.page(
+        name: URL(fileURLWithPath: script).lastPathComponent, date: began.formatted(.iso8601))
+      try RunLoadCommand.write(Data(page.utf8), to: html)
+    }
+    if let json { try RunLoadCommand.encode(result.verdict).write(to: URL(fileURLWithPath: json), options: .atomic) }
     if !result.verdict.isPassed { throw ExitCode(1) }
   }
 
@@ -142,22 +151,5 @@ extension DrillVerdict {
     lines += notes.map { row("note", $0) }
     lines.append(isPassed ? "PASSED" : "FAILED: " + objections.joined(separator: "; "))
     return lines.joined(separator: "\n")
-  }
-}
-
-extension RoomAudit.Kind {
-  fileprivate var title: String {
-    switch self {
-    case .lost: "lost"
-    case .doubled: "applied twice"
-    case .reordered: "in another order"
-    case .gap: "missed by a client"
-    case .repeated: "told twice"
-    case .phantom: "sent by nobody"
-    case .stale: "stale states"
-    case .refusedYetDone: "refused, yet done"
-    case .wrongState: "wrong final state"
-    case .unreadable: "unreadable journals"
-    }
   }
 }

@@ -7,164 +7,104 @@ struct LoadCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "load",
     abstract: "Drive a server with benchmark clients and report throughput, latency, processor time and memory.",
-    discussion: """
-      Example: stonepot load closed-loop --url ws://127.0.0.1:1999 --pid 4711 --rooms 200 --participants 5
-
-      Exit codes: 0 all went well; 1 the run had errors, see the report; 2 the run could not begin.
-      """,
-    subcommands: [ClosedLoopCommand.self, OpenLoopCommand.self, IdleCommand.self, VisitsCommand.self])
+    subcommands: [RunLoadCommand.self, CompareLoadsCommand.self], defaultSubcommand: RunLoadCommand.self)
 }
 
-struct ClosedLoopCommand: AsyncParsableCommand {
+struct RunLoadCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "closed-loop",
-    abstract: "Each participant sends its next operation when it has seen the last: what can the server do?",
+    commandName: "run",
+    abstract: "Run a scenario: a file, or a kind of load with its usual parameters.",
     discussion: """
-      Example: stonepot load closed-loop --url ws://127.0.0.1:1999 --pid 4711 --seconds 10 --json run.json
+      Examples: stonepot load benchmarks/scenarios/lunch-rush.json --url wss://orders.example --html rush.html
+                stonepot load closed-loop --set rooms=50 --set dialect=2 --pid 4711 --json run.json
 
-      One room that is as busy as it can be: --rooms 1 --participants 1 --in-flight 64 --dialect 2
-      One who changes and many who watch:    --rooms 1 --participants 1 --listeners 1000
+      Kinds: closed-loop, each participant sends its next operation when it has seen the last; open-loop, operations come \
+      at a steady rate, and latency counts from when each was due; idle, participants join and do nothing; rush, orders \
+      begin at a steady rate, are filled and finalized; storm, everybody loses the connection at once and comes back; \
+      visits, clients look into rooms that exist; requests, the state of rooms over HTTP/2. What a kind's parameters are, a \
+      wrong one says: --set x=1.
+
+      Exit codes: 0 all went well; 1 the run had errors; 2 it could not begin; 3 a figure is not what the scenario's \
+      thresholds ask for; 64 wrong usage.
       """)
 
-  @OptionGroup var options: LoadOptions
-  @OptionGroup var size: LoadSize
+  @Argument(help: "A scenario's file, or a kind of load.", completion: .file(extensions: ["json"]))
+  var scenario: String
 
-  func run() async throws {
-    try await options.run(.closedLoop, size)
-  }
-}
-
-struct OpenLoopCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "open-loop",
-    abstract: "Operations come at a steady rate, whatever the server does: how long do they take?",
-    discussion: "Example: stonepot load open-loop --rate 2000 --url ws://127.0.0.1:1999 --pid 4711")
-
-  @OptionGroup var options: LoadOptions
-  @OptionGroup var size: LoadSize
-
-  @Option(help: "Operations per second, over all rooms.")
-  var rate: Double
-
-  func run() async throws {
-    try await options.run(.openLoop(operationsPerSecond: rate), size)
-  }
-}
-
-struct IdleCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "idle",
-    abstract: "Participants join and do nothing: what does a connection cost, and how fast do they come?",
-    discussion: """
-      Example: stonepot load idle --rooms 2000 --participants 5 --items 0 --url ws://127.0.0.1:1999 --pid 4711
-
-      Things settle for --warmup seconds; memory is read at the end of --seconds.
-      """)
-
-  @OptionGroup var options: LoadOptions
-  @OptionGroup var size: LoadSize
-
-  func run() async throws {
-    try await options.run(.idle, size)
-  }
-}
-
-/// How much of everything a load has.
-struct LoadSize: ParsableArguments {
-  @Option(help: "Rooms.")
-  var rooms = 200
-
-  @Option(help: "Participants in each room.")
-  var participants = 5
-
-  @Option(help: "Connections in each room that did not join.")
-  var listeners = 0
-
-  @Option(help: "Items in each room.")
-  var items = 5
-
-  @Option(name: .customLong("in-flight"), help: "Operations that a participant has on their way at once.")
-  var inFlight = 1
-
-  @Option(help: "Seconds to run before measuring.")
-  var warmup = 3.0
-
-  @Option(help: "Seconds that connecting, joining and filling the rooms may take.")
-  var setup = 60.0
-
-  @Option(help: "Threads of the driver.")
-  var loops = 1
-}
-
-/// What the rooms are called.
-struct RoomNames: ParsableArguments {
-  @Option(help: "How room names begin. By default, something that no other run has.")
-  var prefix: String?
-
-  /// The prefix that was asked for, or something that no other run has.
-  func prefix(of command: String) -> String {
-    if let prefix { return prefix }
-    let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
-    return "\(command)-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
-  }
-}
-
-/// Where a load goes, what it speaks, and where its report goes.
-struct LoadOptions: ParsableArguments {
-  @Option(help: "The server: ws://HOST:PORT, or with a path that the room's name is appended to.")
+  @Option(help: "The server: ws://HOST:PORT or wss://HOST:PORT, or with a path that the room's name is appended to.")
   var url = "ws://127.0.0.1:1999"
+
+  @Option(
+    help: ArgumentHelp("A PEM file with the authority that has signed the server's certificate.", valueName: "path"))
+  var authority: String?
 
   @Option(
     help: ArgumentHelp("A process of the server on this machine, to be measured; may be repeated.", valueName: "pid"))
   var pid: [Int32] = []
 
-  @Option(help: "1: the full state in each broadcast. 2: the change alone.")
-  var dialect = 1
-
-  @Option(help: "Seconds to measure.")
-  var seconds = 10.0
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Another value for a parameter of the scenario; may be repeated.", valueName: "name=value"))
+  var changes: [String] = []
 
   @Option(help: "From how many addresses to connect: 127.0.0.1 and those after it.")
   var sources = 1
 
-  @OptionGroup var names: RoomNames
-
-  @Option(help: "Write the report to this file as JSON; - for standard output.")
+  @Option(help: "Write the report to this file as JSON; - for standard output.", completion: .file())
   var json: String?
 
-  func validate() throws {
-    _ = try target()
+  @Option(help: "Write the report to this file as a page with plots.", completion: .file())
+  var html: String?
+
+  @Flag(help: "Say nothing while it runs.")
+  var quiet = false
+
+  func run() async throws {
+    let plan = try plan()
+    var target = LoadTarget(url: url)
+    target?.processIDs = pid
+    target?.sourceAddresses = sources
+    target?.authorityPath = authority
+    guard let target else { throw ValidationError("'\(url)' is not of the form ws://HOST:PORT or wss://HOST:PORT") }
     guard (1...200).contains(sources) else { throw ValidationError("sources must be 1 to 200") }
-    guard LoadScenario.Dialect(rawValue: dialect) != nil else { throw ValidationError("the dialect is 1 or 2") }
-  }
-
-  func run(_ pacing: LoadScenario.Pacing, _ size: LoadSize) async throws {
-    var scenario = LoadScenario(roomPrefix: names.prefix(of: "load"))
-    scenario.rooms = size.rooms
-    scenario.participantsPerRoom = size.participants
-    scenario.listenersPerRoom = size.listeners
-    scenario.itemsPerRoom = size.items
-    scenario.operationsInFlight = size.inFlight
-    scenario.dialect = spoken
-    scenario.pacing = pacing
-    scenario.measuredSeconds = seconds
-    scenario.warmupSeconds = size.warmup
-    scenario.setupTimeoutSeconds = size.setup
-    scenario.eventLoops = size.loops
-    if let complaint = scenario.complaint { throw ValidationError(complaint) }
-    let runner = LoadRunner(scenario: scenario, target: try target())
-    let report = try await Self.orExit("load") { try await runner.run() }
-    try write(report, summary: report.summary)
+    let began = Date()
+    var runner = LoadRunner(plan.workload, target: target)
+    let teller = ProgressTeller(seconds: plan.workload.parameters.measuredSeconds)
+    if !quiet { runner.progress = { teller.tell($0) } }
+    var report = try await Self.orExit("load") { [runner] in try await runner.run() }
+    if !quiet { teller.end() }
+    try report.judge(by: plan.thresholds)
+    if json != "-" { print(report.summary) }
+    if let json { try Self.write(Self.encode(report), to: json) }
+    if let html {
+      let name = URL(fileURLWithPath: scenario).deletingPathExtension().lastPathComponent
+      let page = report.page(title: "Load: \(name)", about: plan.about, date: began.formatted(.iso8601))
+      try Self.write(Data(page.utf8), to: html)
+    }
     if !report.errors.isEmpty { throw ExitCode(1) }
+    if !report.isPassed { throw ExitCode(3) }
   }
 
-  var spoken: LoadScenario.Dialect { LoadScenario.Dialect(rawValue: dialect) ?? .fullState }
-
-  func target() throws -> LoadTarget {
-    guard var target = LoadTarget(url: url) else { throw ValidationError("'\(url)' is not of the form ws://HOST:PORT") }
-    target.processIDs = pid
-    target.sourceAddresses = sources
-    return target
+  private func plan() throws -> LoadPlan {
+    let changes = try changes.map { change in
+      guard let sign = change.firstIndex(of: "=") else {
+        throw ValidationError("--set takes NAME=VALUE, not \(change)")
+      }
+      return (name: String(change[..<sign]), value: String(change[change.index(after: sign)...]))
+    }
+    let isKind = Workload.names.contains(scenario)
+    do {
+      let file =
+        isKind
+        ? try JSONSerialization.data(withJSONObject: ["kind": scenario])
+        : try Data(contentsOf: URL(fileURLWithPath: scenario))
+      return try LoadPlan(json: file, changes: changes, roomPrefix: RoomNames.new("load"))
+    } catch let failure as LoadFailure {
+      throw ValidationError("\(scenario): \(failure)")
+    } catch {
+      let kinds = Workload.names.joined(separator: ", ")
+      throw ValidationError("\(scenario) cannot be read, and is none of \(kinds): \(error.localizedDescription)")
+    }
   }
 
   /// Runs it; says why it could not begin, and ends with 2.
@@ -177,20 +117,68 @@ struct LoadOptions: ParsableArguments {
     }
   }
 
-  func write(_ report: some Encodable, summary: String) throws {
-    if json != "-" { print(summary) }
-    guard let json else { return }
-    let data = try Self.encode(report)
-    if json == "-" {
-      FileHandle.standardOutput.write(data)
-    } else {
-      try data.write(to: URL(fileURLWithPath: json), options: .atomic)
-    }
-  }
-
   static func encode(_ report: some Encodable) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return try encoder.encode(report) + Data("\n".utf8)
+  }
+
+  static func write(_ data: Data, to path: String) throws {
+    if path == "-" {
+      FileHandle.standardOutput.write(data)
+    } else {
+      try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+    }
+  }
+}
+
+struct CompareLoadsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare", abstract: "Hold one report against another, figure by figure.",
+    discussion: """
+      Example: stonepot load compare before.json after.json
+
+      Exit codes: 0 done; 1 a report cannot be read; 64 wrong usage.
+      """)
+
+  @Argument(help: "The JSON of the first report.", completion: .file(extensions: ["json"]))
+  var before: String
+
+  @Argument(help: "The JSON of the second.", completion: .file(extensions: ["json"]))
+  var after: String
+
+  func run() throws {
+    let comparison = try LoadComparison(figures(before), figures(after))
+    let width = comparison.rows.map(\.figure.count).max() ?? 0
+    for row in comparison.rows {
+      let change = row.change.map { "\($0 < 0 ? "−" : "+")\(rounded(abs($0) * 100)) %" } ?? ""
+      print(
+        row.figure.padding(toLength: width + 2, withPad: " ", startingAt: 0) + "\(row.before) → \(row.after)  \(change)"
+      )
+    }
+    for figure in comparison.unmatched { print("\(figure): in one of them only") }
+  }
+
+  private func figures(_ path: String) throws -> LoadFigures {
+    do {
+      return try LoadFigures(json: try Data(contentsOf: URL(fileURLWithPath: path)))
+    } catch {
+      FileHandle.standardError.write(Data("load: \(path) cannot be read: \(error.localizedDescription)\n".utf8))
+      throw ExitCode(1)
+    }
+  }
+}
+
+/// What the rooms of a run are called.
+struct RoomNames: ParsableArguments {
+  @Option(help: "How room names begin. By default, something that no other run has.")
+  var prefix: String?
+
+  /// The prefix that was asked for, or something that no other run has.
+  func prefix(of command: String) -> String { prefix ?? Self.new(command) }
+
+  static func new(_ command: String) -> String {
+    let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
+    return "\(command)-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
   }
 }

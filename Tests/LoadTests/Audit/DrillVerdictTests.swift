@@ -1,3 +1,4 @@
+import Foundation
 import Load
 import Testing
 
@@ -25,6 +26,26 @@ struct DrillVerdictTests {
     #expect(verdict.operations == 8)
     #expect(verdict.acknowledged == 8)
     #expect(verdict.deliveries == 18)
+  }
+
+  @Test("its page shows what happened over time, who owned what, and needs nothing else")
+  func page() throws {
+    var verdict = DrillVerdict(on: [AuditScene().history], faults: report, from: 0, to: second)
+    #expect(verdict.timeline.map(\.acknowledgedPerSecond).reduce(0, +) == 16)
+    #expect(verdict.timeline.count == 3 && verdict.timeline[0].maxMillis > 0)
+    #expect(verdict.page(name: "<kill>", date: "today").components(separatedBy: "<svg").count == 3)
+
+    let cluster = #"""
+      {"node":"a~1","members":[{"name":"a","kind":"node","slots":20},{"name":"a","kind":"node","slots":3},
+      {"name":"b","kind":"node","slots":1000},{"name":"g","kind":"gateway","slots":0}],"unownedSlots":1}
+      """#
+    let moment = try #require(OwnershipMoment(second: 1.5, json: Array(cluster.utf8)))
+    #expect(moment.slots == ["a": 23, "b": 1000, "": 1])
+    #expect(OwnershipMoment(second: 1, json: Array("{}".utf8)) == nil)
+    verdict.ownership = [moment]
+    let page = verdict.page(name: "<kill>", date: "today")
+    #expect(page.components(separatedBy: "<svg").count == 4)
+    #expect(page.contains("&lt;kill&gt;") && page.contains(">nobody</text>") && !page.contains("<script"))
   }
 
   @Test("a drill without a fault, without a proof or without a load does not pass")

@@ -2,18 +2,18 @@ import Foundation
 import Load
 import Testing
 
-@Suite("VisitRunner", .timeLimit(.minutes(2)))
-struct VisitRunnerTests {
-  private func run(prefix: String, rooms: Int = 1000) async throws -> (VisitReport, [String]) {
+@Suite("Visits", .timeLimit(.minutes(2)))
+struct VisitTests {
+  private func run(prefix: String, rooms: Int = 1000) async throws -> (LoadReport, [String]) {
     let tiny = TinyRooms(.none)
     let server = try await tiny.start()
     var scenario = VisitScenario(roomPrefix: prefix)
     scenario.rooms = rooms
     scenario.visitsPerSecond = 200
-    scenario.seconds = 0.5
+    scenario.measuredSeconds = 0.5
     var target = LoadTarget(host: "127.0.0.1", port: server.port)
     target.processIDs = [ProcessInfo.processInfo.processIdentifier]
-    let report = try await VisitRunner(scenario: scenario, target: target).run()
+    let report = try await LoadRunner(.visits(scenario), target: target).run()
     await server.stop()
     return (report, tiny.visited)
   }
@@ -22,18 +22,18 @@ struct VisitRunnerTests {
   func visits() async throws {
     let (report, visited) = try await run(prefix: "cold")
     #expect(report.errors == LoadErrors())
-    #expect(report.visits == 100)
-    #expect(report.firstSync.count == 100 && report.afterUpgrade.count == 100)
-    #expect(report.afterUpgrade.p50Micros <= report.firstSync.p50Micros)
+    #expect(report.operations == 100)
+    #expect(report[.firstSync].count == 100 && report[.afterUpgrade].count == 100)
+    #expect(report[.afterUpgrade].p50Micros <= report[.firstSync].p50Micros)
     #expect(Set(visited).count == 100)
-    #expect(report.bytesPerSync == 25)
+    #expect(report.bytesPerDelivery == 25)
     #expect(try #require(report.server).residentAfterKB > 0)
   }
 
   @Test("a room that says nothing is an error of the report")
   func silence() async throws {
     let (report, _) = try await run(prefix: "silent")
-    #expect(report.visits == 0)
+    #expect(report.operations == 0)
     #expect(report.errors.samples.contains { $0.contains("saw no sync") }, "\(report.errors.samples)")
   }
 
@@ -43,9 +43,9 @@ struct VisitRunnerTests {
     let target = LoadTarget(host: "127.0.0.1", port: server.port)
     await server.stop()
     var scenario = VisitScenario(roomPrefix: "cold")
-    scenario.seconds = 0.1
-    let report = try await VisitRunner(scenario: scenario, target: target).run()
-    #expect(report.visits == 0)
+    scenario.measuredSeconds = 0.1
+    let report = try await LoadRunner(.visits(scenario), target: target).run()
+    #expect(report.operations == 0)
     #expect(report.errors.count == 20)
   }
 

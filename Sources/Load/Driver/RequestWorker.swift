@@ -1,0 +1,148 @@
+import NIOCore
+import NIOPosix
+
+/// Asks for the state of rooms over HTTP/2.
+final class RequestWorker: LoadWorking {
+  private let scenario: RequestScenario
+  private let dialing: LoadDialing
+  private let eventLoop: any EventLoop
+  /// Makes the rooms.
+  private let maker: LoadWorker
+  private let paths: [String]
+  private var connections: [HTTP2ClientHandler] = []
+  private var channels: [any Channel] = []
+  private var window = LoadWindow(start: .max, end: .max)
+  private var sent = 0
+  private var answered = 0
+  private var isClosing = false
+  var tally = LoadTally()
+
+  /// - Parameter rooms: the way by which rooms are made, over WebSockets.
+  init(scenario: RequestScenario, dialing: LoadDialing, makingRoomsBy rooms: LoadDialing, eventLoop: any EventLoop) {
+    self.scenario = scenario
+    self.dialing = dialing
+    self.eventLoop = eventLoop
+    var made = LoadScenario(.idle, roomPrefix: scenario.roomPrefix)
+    made.rooms = scenario.rooms
+    made.participantsPerRoom = 1
+    made.itemsPerRoom = scenario.itemsPerRoom
+    made.setupTimeoutSeconds = scenario.setupTimeoutSeconds
+    maker = LoadWorker(scenario: made, dialing: rooms, rooms: Array(0..<scenario.rooms), eventLoop: eventLoop)
+    paths = (0..<scenario.rooms).map { "\(dialing.target.path)\(scenario.roomPrefix)-\($0)" }
+  }
+
+  var readiness: (ready: Int, all: Int) { maker.readiness }
+
+  func setUp() -> EventLoopFuture<Void> {
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
+    return maker.setUp().flatMap { bound.value.maker.closeAll() }.flatMap { bound.value.connect() }
+  }
+
+  private func connect() -> EventLoopFuture<Void> {
+    let opened = (0..<scenario.connections).map { connect($0) }
+    return EventLoopFuture.andAllSucceed(opened, on: eventLoop)
+  }
+
+  private func connect(_ number: Int) -> EventLoopFuture<Void> {
+    let opened = eventLoop.makePromise(of: Void.self)
+    let bound = NIOLoopBound((self, opened), eventLoop: eventLoop)
+    do {
+      try dialing.bootstrap(on: eventLoop, number: number)
+        .channelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            let (worker, opened) = bound.value
+            let target = worker.dialing.target
+            let session = try HTTP2Session(
+              scheme: target.isSecure ? "https" : "http", authority: "\(target.host):\(target.port)")
+            let handler = HTTP2ClientHandler(session) {
+              opened.succeed()
+            } closed: { error in
+              opened.fail(LoadFailure.setup("\(error ?? HTTP2Failure.closed)"))
+              worker.closed(error)
+            }
+            try worker.dialing.addTLS(to: channel)
+            try channel.pipeline.syncOperations.addHandler(handler)
+            worker.connections.append(handler)
+            worker.channels.append(channel)
+          }
+        }
+        .connect(to: dialing.address).assumeIsolated().whenFailure { opened.fail(LoadFailure.setup("\($0)")) }
+    } catch {
+      opened.fail(LoadFailure.setup("\(error)"))
+    }
+    return opened.futureResult
+  }
+
+  private func closed(_ error: (any Error)?) {
+    if !isClosing { tally.errors.note("a connection ended: \(error.map { "\($0)" } ?? "the server closed it")") }
+  }
+
+  func run(_ window: LoadWindow) {
+    self.window = window
+    if scenario.requestsPerSecond > 0 {
+      arrive(OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: scenario.requestsPerSecond))
+    } else {
+      for connection in connections {
+        for _ in 0..<scenario.requestsInFlight { request(on: connection, due: NIODeadline.now().uptimeNanoseconds) }
+      }
+    }
+  }
+
+  private func arrive(_ initial: OpenLoopSchedule) {
+    var schedule = initial
+    func look() {
+      let now = NIODeadline.now().uptimeNanoseconds
+      while let due = schedule.next(until: min(now, window.end)) {
+        request(on: connections[due.number % connections.count], due: due.time)
+      }
+      if now < window.end, !isClosing { eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { look() } }
+    }
+    look()
+  }
+
+  private func request(on connection: HTTP2ClientHandler, due: UInt64) {
+    let path = paths[sent % paths.count]
+    sent += 1
+    connection.send(HTTP2Request("GET", path)) { result in
+      self.answered += 1
+      let now = NIODeadline.now().uptimeNanoseconds
+      switch result {
+      case .success(let response) where response.status == 200:
+        if self.window.contains(now) {
+          self.tally.operations += 1
+          self.tally.deliveries += 1
+          self.tally.deliveredBytes += response.body.count
+        }
+        if self.window.contains(due) { self.tally.record(.response, nanoseconds: now - due, isMain: true) }
+        if self.scenario.requestsPerSecond == 0, now < self.window.end { self.request(on: connection, due: now) }
+      case .success(let response):
+        self.tally.errors.note(
+          "\(path): \(response.status) \(String(decoding: response.body.prefix(200), as: UTF8.self))")
+      case .failure(let failure): if !self.isClosing { self.tally.errors.note("\(path): \(failure)") }
+      }
+    }
+  }
+
+  func drain() -> EventLoopFuture<Void> {
+    let drained = eventLoop.makePromise(of: Void.self)
+    let deadline = NIODeadline.now() + .milliseconds(Int64(scenario.patienceSeconds * 1000))
+    func look() {
+      guard answered < sent, NIODeadline.now() < deadline else {
+        if answered < sent { tally.errors.note("\(sent - answered) requests were not answered in time") }
+        return drained.succeed()
+      }
+      eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(5)) { look() }
+    }
+    look()
+    return drained.futureResult
+  }
+
+  func closeAll() -> EventLoopFuture<Void> {
+    isClosing = true
+    let closed = channels.map { channel in
+      channel.close(promise: nil)
+      return channel.closeFuture
+    }
+    return EventLoopFuture.andAllComplete(closed + [maker.closeAll()], on: eventLoop)
+  }
+}
