@@ -9,10 +9,12 @@ SOURCES = Package.swift Sources Tests benchmarks/micro
 DRILL = kill
 SECONDS = 60
 SCENARIOS = group-orders
+PEER_SCENARIOS = group-orders group-orders-deltas big-room
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
 .PHONY: help run build cluster cluster-down drill simulate simulate-mutants test test-tsan test-asan fuzz conformance \
-	bench bench-micro format lint setup setup-cluster setup-drill setup-test setup-conformance setup-bench
+	bench bench-micro bench-peers format lint setup setup-cluster setup-drill setup-test setup-conformance \
+	setup-bench setup-peers
 
 help:
 	@echo 'make run          build and serve on $(LISTEN), rooms in ./data'
@@ -28,6 +30,7 @@ help:
 	@echo 'make fuzz         feed the decoders at random, SECONDS=60 for each target'
 	@echo 'make conformance  hold the server to its protocols with clients that others wrote'
 	@echo 'make bench        measure beside a plain Node server, compare with the baseline; SCENARIOS=all for everything'
+	@echo 'make bench-peers  measure beside Node servers in memory and with SQLite'
 	@echo 'make bench-micro  processor time of each step of a message, compare with the baseline'
 	@echo 'make format       put the sources into their format'
 	@echo 'make lint         check the format'
@@ -96,6 +99,10 @@ conformance: setup-conformance build
 bench: setup-bench build
 	benchmarks/run $(SCENARIOS) --compare
 
+# The same room on Node, in memory and durable, and stonepot, in one run.
+bench-peers: setup-peers build
+	benchmarks/run $(PEER_SCENARIOS) --only stonepot,node,node-sqlite,node-sqlite-group
+
 bench-micro: setup
 	$(SWIFT_BUILD) -c release --product stonepot-micro
 	"$$($(SWIFT_BUILD) -c release --show-bin-path)/stonepot-micro" \
@@ -124,3 +131,6 @@ setup-conformance:
 
 setup-bench:
 	@.ci/setup python3 nodejs node-ws
+
+setup-peers: setup-bench
+	@benchmarks/peers/setup

@@ -2,7 +2,7 @@
 
 import statistics
 
-from .servers import REFERENCE
+from .servers import PEERS, REFERENCE
 
 
 def summarize(scenario, reports):
@@ -16,40 +16,59 @@ def table(rows):
         print("  ".join(cells).rstrip())
 
 
-def ratios(scenario, medians):
+def ratios(scenario, medians, reference=REFERENCE):
     """Each server's figures over the reference's of the same run."""
-    reference = medians.get(REFERENCE)
-    if reference is None:
+    theirs = medians.get(reference)
+    if theirs is None:
         return {}
-    names = [figure.name for figure in scenario.figures if figure.compared and reference.get(figure.name, 0) > 0]
+    names = [figure.name for figure in scenario.figures if figure.compared and theirs.get(figure.name, 0) > 0]
     return {
-        server: {name: figures[name] / reference[name] for name in names if name in figures}
-        for server, figures in medians.items() if server != REFERENCE
+        server: {name: figures[name] / theirs[name] for name in names if name in figures}
+        for server, figures in medians.items() if server != reference
     }
+
+
+def all_ratios(scenario, medians):
+    """To the reference, for each server; then to each other peer, for each server that is none. By how they are called."""
+    found = {f"{name}/{REFERENCE}": of for name, of in ratios(scenario, medians).items()}
+    for peer in PEERS:
+        if peer != REFERENCE:
+            found |= {f"{name}/{peer}": of for name, of in ratios(scenario, medians, peer).items() if name not in PEERS}
+    return found
 
 
 def print_result(scenario, result):
     medians = result["medians"]
-    of_reference = ratios(scenario, medians)
-    rows = [["median of " + str(result["rounds"])] + list(medians) + [f"{name}/{REFERENCE}" for name in of_reference]]
+    rows = [["median of " + str(result["rounds"])] + list(medians)]
     for figure in scenario.figures:
-        row = [figure.name] + [figure.form.format(medians[server][figure.name]) for server in medians]
-        row += [f"{of[figure.name]:.2f}" if figure.name in of else "" for of in of_reference.values()]
-        rows.append(row)
+        rows.append([figure.name] + [figure.form.format(medians[server][figure.name]) for server in medians])
+    of_others = all_ratios(scenario, medians)
+    # Of two servers the ratio stands beside their figures; of more it needs a table of its own.
+    beside = len(of_others) == 1
+    ratio_rows = [([] if beside else ["ratio"]) + list(of_others)]
+    for figure in scenario.figures:
+        cells = [f"{of[figure.name]:.2f}" if figure.name in of else "" for of in of_others.values()]
+        ratio_rows.append(cells if beside else [figure.name] + cells)
     print()
-    table(rows)
+    if beside:
+        table([row + cells for row, cells in zip(rows, ratio_rows)])
+    else:
+        table(rows)
+        if of_others:
+            print()
+            table([row for row in ratio_rows if any(row[1:])])
     for line in judge(scenario, medians):
         print(line)
 
 
 def judge(scenario, medians):
-    """A line for each target and each server that is not the reference."""
+    """A line for each target and each server that is no peer."""
     of_reference = ratios(scenario, medians)
     more = {figure.name: figure.more_is_better for figure in scenario.figures}
     for target in scenario.targets:
         for server in medians:
             found = (of_reference.get(server, {}) if target.is_ratio else medians[server]).get(target.figure)
-            if server == REFERENCE or found is None:
+            if server in PEERS or found is None:
                 continue
             met = found >= target.bound if more[target.figure] else found <= target.bound
             name = f"{target.figure} of {REFERENCE}'s" if target.is_ratio else target.figure

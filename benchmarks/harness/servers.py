@@ -22,7 +22,12 @@ SERVERS = {
     "stonepot": "bin/stonepot serve --listen 127.0.0.1:{port} --store sqlite:{tmp}/rooms.sqlite"
                 " --address-limits off --address-rooms off --message-rate off",
     "node": "node benchmarks/peers/node-ws/server.js --port {port}",
+    "node-sqlite": "node benchmarks/peers/node-sqlite/server.js --port {port} --file {tmp}/rooms.sqlite --commit message",
+    "node-sqlite-group":
+        "node benchmarks/peers/node-sqlite/server.js --port {port} --file {tmp}/rooms.sqlite --commit group",
 }
+# What others would write. No targets are theirs.
+PEERS = ("node", "node-sqlite", "node-sqlite-group")
 
 
 class NotStarted(Exception):
