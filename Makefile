@@ -13,8 +13,8 @@ PEER_SCENARIOS = group-orders group-orders-deltas big-room
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
 .PHONY: help run build cluster cluster-down drill simulate simulate-mutants test test-tsan test-asan fuzz conformance \
-	bench bench-micro bench-peers format lint setup setup-cluster setup-drill setup-test setup-conformance \
-	setup-bench setup-peers
+	bench bench-micro bench-peers bench-scale format lint setup setup-cluster setup-drill setup-test setup-conformance \
+	setup-bench setup-peers setup-scale
 
 help:
 	@echo 'make run          build and serve on $(LISTEN), rooms in ./data'
@@ -31,6 +31,7 @@ help:
 	@echo 'make conformance  hold the server to its protocols with clients that others wrote'
 	@echo 'make bench        measure beside a plain Node server, compare with the baseline; SCENARIOS=all for everything'
 	@echo 'make bench-peers  measure beside Node servers in memory and with SQLite'
+	@echo 'make bench-scale  how cost grows with rooms, people, connections, event loops and nodes'
 	@echo 'make bench-micro  processor time of each step of a message, compare with the baseline'
 	@echo 'make format       put the sources into their format'
 	@echo 'make lint         check the format'
@@ -103,6 +104,10 @@ bench: setup-bench build
 bench-peers: setup-peers build
 	benchmarks/run $(PEER_SCENARIOS) --only stonepot,node,node-sqlite,node-sqlite-group
 
+# Each curve by itself: benchmarks/scale --help.
+bench-scale: setup-scale build
+	benchmarks/scale $(CURVES)
+
 bench-micro: setup
 	$(SWIFT_BUILD) -c release --product stonepot-micro
 	"$$($(SWIFT_BUILD) -c release --show-bin-path)/stonepot-micro" \
@@ -134,3 +139,6 @@ setup-bench:
 
 setup-peers: setup-bench
 	@benchmarks/peers/setup
+
+setup-scale:
+	@.ci/setup python3 openssl postgresql
