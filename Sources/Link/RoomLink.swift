@@ -29,24 +29,24 @@ public protocol RoomLink<Command>: Sendable {
 
 /// The link to the rooms of this process.
 public struct LocalLink<Voice: RoomVoice>: RoomLink {
-  private let registry: RoomRegistry<Voice>
+  @usableFromInline let registry: RoomRegistry<Voice>
 
-  public init(to registry: RoomRegistry<Voice>) { self.registry = registry }
+  @inlinable public init(to registry: RoomRegistry<Voice>) { self.registry = registry }
 
-  public var movesRooms: Bool { false }
+  @inlinable public var movesRooms: Bool { false }
 
-  public func open(_ opening: SessionOpening, in room: RoomID, from subscriber: any RoomSubscriber) -> Int {
+  @inlinable public func open(_ opening: SessionOpening, in room: RoomID, from subscriber: any RoomSubscriber) -> Int {
     _ = registry.send(.open(opening.valid(in: registry.history)), to: room, from: subscriber)
     return 1
   }
 
-  public func send(
+  @inlinable public func send(
     _ request: RoomRequest<Voice.Logic.Command>, to room: RoomID, from subscriber: any RoomSubscriber
   ) -> Admission {
     registry.send(request, to: room, from: subscriber)
   }
 
-  public func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }
+  @inlinable public func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }
 
-  public func canOpen(_ room: RoomID) -> Bool { registry.canOpen(room) }
+  @inlinable public func canOpen(_ room: RoomID) -> Bool { registry.canOpen(room) }
 }
