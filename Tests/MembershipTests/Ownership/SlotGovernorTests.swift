@@ -221,7 +221,8 @@ struct SlotGovernorTests {
   func pace() {
     // 300 rooms in a second.
     #expect((75...90).contains(drained(5000, rooms: 1000, inSlot: 20)))
-    #expect(drained(31_000, rooms: 1_000_000, inSlot: 1000) == Slot.count)
+    // A million of them within 30 s.
+    #expect((85...115).contains(drained(3200, rooms: 1_000_000, inSlot: 1000)))
     // As many as there are in each look, where nobody waits.
     #expect(drained(5000, rooms: 0, inSlot: 0) == 8 * 50)
   }
