@@ -118,8 +118,7 @@ enum PostgresDatabase {
 
   /// Notes which timeline was looked at, and gives the store a new history if what it holds is not all that was told.
   ///
-  /// Of several nodes that find so, the first one's history is all nodes' history. Claims may be among what is missing;
-  /// as no epoch is to be given out twice, all slots go on far beyond those that they can have had.
+  /// Of several nodes that find so, the first one's history is all nodes' history.
   ///
   /// - Parameter history: the new one; nil if nothing is missing.
   /// - Returns: the identity that counts from now on.
@@ -130,7 +129,6 @@ enum PostgresDatabase {
       try connection.run("SELECT pg_advisory_xact_lock(\(PostgresSchema.lock))")
       if let history, try meta("history", on: connection) == greeting.identity.history {
         try setMeta("history", history, on: connection)
-        try connection.run("UPDATE \(PostgresSchema.name).slots SET epoch = epoch + 1048576")
       }
       try setMeta("timeline", "\(greeting.timeline)", on: connection)
       return StoreIdentity(

@@ -96,10 +96,15 @@ final class PostgresHistory: Sendable {
       throw .unavailable("the database is not the one that was opened")
     }
     var identity = greeting.identity
-    let isNew = greeting.timeline != known.timeline || greeting.timeline != greeting.notedTimeline
+    // One that this process has left behind: the store was rewound beyond the next one's beginning, or another connection
+    // has noted that while the greeting was being read.
+    let isPast =
+      greeting.identity.history != known.identity.history && known.known.contains(greeting.identity.history)
+    let isNew = greeting.timeline != known.timeline || greeting.timeline != greeting.notedTimeline || isPast
     if settings.migrates, isNew {
       do {
-        let isKnown = try greeting.identity.history != known.identity.history || hasWitness(known, connection)
+        let isOthers = !known.known.contains(greeting.identity.history)
+        let isKnown = try isOthers || (!isPast && hasWitness(known, connection))
         identity = try PostgresDatabase.note(
           greeting, rewoundTo: isKnown ? nil : Self.newHistory(settings, besides: known.known), on: connection)
       } catch {
@@ -119,6 +124,8 @@ final class PostgresHistory: Sendable {
   /// To be called now and then with the history that the database has.
   func look(at history: String) {
     let known = state.withLock { $0 }
+    // The present one, or one that another connection has left behind since it was read.
+    if known.known.contains(history) { return }
     adopt(StoreIdentity(cluster: known.identity.cluster, history: history), timeline: known.timeline)
   }
 

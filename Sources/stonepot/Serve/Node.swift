@@ -288,12 +288,15 @@ private struct RoomsService: Service {
   func run() async throws {
     await cancelWhenGracefulShutdown { await registry.keepHouse(clock: ContinuousClock()) }
     gateway.beginDraining()
-    if let agent {
-      // The others take over what they can before the rest is finished here.
-      await agent.drain(within: deadlines.drainLimit)
+    guard let agent else {
+      // Rooms that finish would send all their clients away at once.
+      await gateway.closeSessions(within: deadlines.goodbyeLimit)
+      return await finishRooms()
     }
+    // The others take over what they can before the rest is finished here.
+    await agent.drain(within: deadlines.drainLimit)
     await finishRooms()
-    await agent?.leave()
+    await agent.leave()
     await gateway.closeSessions(within: deadlines.goodbyeLimit)
   }
 
