@@ -110,14 +110,7 @@ final class DrillWorker {
 
   /// Waits until everything is answered; not for ever.
   func drain() -> EventLoopFuture<Void> {
-    let drained = eventLoop.makePromise(of: Void.self)
-    let end = NIODeadline.now() + .milliseconds(Int64(scenario.patienceSeconds * 1000))
-    func look() {
-      guard unanswered > 0, NIODeadline.now() < end else { return drained.succeed() }
-      later(.milliseconds(20), look)
-    }
-    look()
-    return drained.futureResult
+    eventLoop.wait(lookingEvery: .milliseconds(20), for: .ofSeconds(scenario.patienceSeconds)) { self.unanswered == 0 }
   }
 
   // MARK: Reading the journals
@@ -134,16 +127,12 @@ final class DrillWorker {
 
   /// Reads all journals to their ends, and the final states.
   func readAll() -> EventLoopFuture<Void> {
-    let read = eventLoop.makePromise(of: Void.self)
     unread = rooms[...]
     isFinal = true
-    func look() {
-      readMore()
-      guard reading > 0 || !unread.isEmpty else { return read.succeed() }
-      later(.milliseconds(10), look)
+    return eventLoop.wait(lookingEvery: .milliseconds(10)) {
+      self.readMore()
+      return self.reading == 0 && self.unread.isEmpty
     }
-    look()
-    return read.futureResult
   }
 
   private func readMore() {
@@ -172,11 +161,7 @@ final class DrillWorker {
     isClosing = true
     isIssuing = false
     becomeReady(.failure(LoadFailure.setup("given up")))
-    let closed = channels.map { channel in
-      channel.close(promise: nil)
-      return channel.closeFuture
-    }
-    let allClosed = EventLoopFuture<Void>.andAllComplete(closed, on: eventLoop)
+    let allClosed = EventLoopFuture<Void>.andAllComplete(channels.closeAll(), on: eventLoop)
     allClosed.assumeIsolated().whenComplete { _ in
       for room in self.rooms { room.takeApart() }
       self.rooms = []

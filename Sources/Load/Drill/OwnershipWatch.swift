@@ -62,14 +62,20 @@ struct OwnershipWatch: Sendable {
     let answer = eventLoop.makePromise(of: [UInt8].self)
     let target = gateway.target
     let request = "GET /v1/cluster HTTP/1.1\r\nHost: \(target.host):\(target.port)\r\nConnection: close\r\n\r\n"
-    let channel = try await gateway.bootstrap(on: eventLoop, number: 0)
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try gateway.addTLS(to: channel)
-          try channel.pipeline.syncOperations.addHandler(WholeAnswer(answer))
+    let channel: any Channel
+    do {
+      channel = try await gateway.bootstrap(on: eventLoop, number: 0)
+        .channelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            try gateway.addTLS(to: channel)
+            try channel.pipeline.syncOperations.addHandler(WholeAnswer(answer))
+          }
         }
-      }
-      .connect(to: gateway.address).get()
+        .connect(to: gateway.address).get()
+    } catch {
+      answer.fail(error)
+      throw error
+    }
     let late = eventLoop.scheduleTask(in: Self.patience) { channel.close(promise: nil) }
     channel.writeAndFlush(ByteBuffer(string: request), promise: nil)
     defer { late.cancel() }

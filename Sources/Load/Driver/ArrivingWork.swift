@@ -5,8 +5,6 @@ final class ArrivingWork {
   private let eventLoop: any EventLoop
   private let atOnce: Int
   private let patience: TimeAmount
-  private var schedule = OpenLoopSchedule(start: 0, rate: 1)
-  private var end: UInt64 = 0
   private(set) var open = 0
   private(set) var isOver = false
 
@@ -26,21 +24,11 @@ final class ArrivingWork {
     in window: LoadWindow, perSecond rate: Double, begin: @escaping (_ number: Int, _ due: UInt64) -> Void,
     leftOut: @escaping () -> Void
   ) {
-    schedule = OpenLoopSchedule(start: window.start, rate: rate)
-    end = window.end
-    func beginDue() {
-      let now = NIODeadline.now().uptimeNanoseconds
-      while let due = schedule.next(until: min(now, end - 1)) {
-        guard open < atOnce else {
-          leftOut()
-          continue
-        }
-        open += 1
-        begin(due.number, due.time)
-      }
-      if now < end { eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { beginDue() } }
+    OpenLoopSchedule(start: window.start, rate: rate).run(on: eventLoop, until: window.end - 1) { number, due in
+      guard self.open < self.atOnce else { return leftOut() }
+      self.open += 1
+      begin(number, due)
     }
-    beginDue()
   }
 
   func done() { open -= 1 }
@@ -49,16 +37,9 @@ final class ArrivingWork {
   ///
   /// - Returns: how many were not done in time; nothing of them counts from then on.
   func drained() -> EventLoopFuture<Int> {
-    let drained = eventLoop.makePromise(of: Int.self)
-    let deadline = NIODeadline.now() + patience
-    func look() {
-      if open == 0 || NIODeadline.now() > deadline {
-        isOver = true
-        return drained.succeed(open)
-      }
-      eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(5)) { look() }
-    }
-    look()
-    return drained.futureResult
+    eventLoop.wait(lookingEvery: .milliseconds(5), for: patience) { self.open == 0 }.assumeIsolated().map {
+      self.isOver = true
+      return self.open
+    }.nonisolated()
   }
 }

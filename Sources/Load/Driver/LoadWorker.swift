@@ -115,26 +115,11 @@ final class LoadWorker: LoadWorking {
     case .openLoop:
       let share = scenario.operationsPerSecond * Double(rooms.count) / Double(scenario.rooms)
       guard !participants.isEmpty else { return }
-      runOpenLoop(participants, schedule: OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: share))
+      OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: share)
+        .run(on: eventLoop, until: window.end) { number, due in
+          participants[number % participants.count].operationDue(at: due)
+        }
     case .idle: break
-    }
-  }
-
-  private func runOpenLoop(_ participants: [LoadParticipant], schedule initial: OpenLoopSchedule) {
-    var schedule = initial
-    repeatedly(every: .milliseconds(1)) {
-      let now = NIODeadline.now().uptimeNanoseconds
-      while let due = schedule.next(until: min(now, self.window.end)) {
-        participants[due.number % participants.count].operationDue(at: due.time)
-      }
-      return now < self.window.end
-    }
-  }
-
-  /// Calls `body` until it returns false.
-  private func repeatedly(every interval: TimeAmount, _ body: @escaping () -> Bool) {
-    eventLoop.assumeIsolated().scheduleTask(in: interval) {
-      if body() { self.repeatedly(every: interval, body) }
     }
   }
 
@@ -158,7 +143,7 @@ final class LoadWorker: LoadWorking {
     let start = NIODeadline.now()
     var lastProgress = start
     var lastMissing = missing
-    repeatedly(every: .milliseconds(10)) {
+    eventLoop.repeatedly(every: .milliseconds(10)) {
       let missing = self.missing
       if missing != lastMissing {
         lastMissing = missing
@@ -187,11 +172,7 @@ final class LoadWorker: LoadWorking {
   func closeAll() -> EventLoopFuture<Void> {
     isClosing = true
     becomeReady(.failure(LoadFailure.setup("given up")))
-    let closed = channels.map { channel in
-      channel.close(promise: nil)
-      return channel.closeFuture
-    }
-    let allClosed = EventLoopFuture<Void>.andAllComplete(closed, on: eventLoop)
+    let allClosed = EventLoopFuture<Void>.andAllComplete(channels.closeAll(), on: eventLoop)
     allClosed.assumeIsolated().whenComplete { _ in self.rooms = [] }
     return allClosed
   }
@@ -217,5 +198,23 @@ package struct OpenLoopSchedule: Sendable {
     guard due <= time else { return nil }
     defer { issued += 1 }
     return (issued, due)
+  }
+
+  /// Tells each that is due, a millisecond late at most. On the loop only.
+  ///
+  /// - Parameters:
+  ///   - end: the last time, in nanoseconds.
+  ///   - isWanted: asked after each look.
+  func run(
+    on eventLoop: any EventLoop, until end: UInt64, while isWanted: @escaping () -> Bool = { true },
+    _ begin: @escaping (_ number: Int, _ due: UInt64) -> Void
+  ) {
+    var schedule = self
+    func beginDue() -> Bool {
+      let now = NIODeadline.now().uptimeNanoseconds
+      while let due = schedule.next(until: min(now, end)) { begin(due.number, due.time) }
+      return now < end && isWanted()
+    }
+    if beginDue() { eventLoop.repeatedly(every: .milliseconds(1), beginDue) }
   }
 }

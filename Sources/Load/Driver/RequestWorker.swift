@@ -80,24 +80,16 @@ final class RequestWorker: LoadWorking {
   func run(_ window: LoadWindow) {
     self.window = window
     if scenario.requestsPerSecond > 0 {
-      arrive(OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: scenario.requestsPerSecond))
+      let isOpen = { !self.isClosing }
+      OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: scenario.requestsPerSecond)
+        .run(on: eventLoop, until: window.end, while: isOpen) { number, due in
+          self.request(on: self.connections[number % self.connections.count], due: due)
+        }
     } else {
       for connection in connections {
         for _ in 0..<scenario.requestsInFlight { request(on: connection, due: NIODeadline.now().uptimeNanoseconds) }
       }
     }
-  }
-
-  private func arrive(_ initial: OpenLoopSchedule) {
-    var schedule = initial
-    func look() {
-      let now = NIODeadline.now().uptimeNanoseconds
-      while let due = schedule.next(until: min(now, window.end)) {
-        request(on: connections[due.number % connections.count], due: due.time)
-      }
-      if now < window.end, !isClosing { eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { look() } }
-    }
-    look()
   }
 
   private func request(on connection: HTTP2ClientHandler, due: UInt64) {
@@ -124,25 +116,16 @@ final class RequestWorker: LoadWorking {
   }
 
   func drain() -> EventLoopFuture<Void> {
-    let drained = eventLoop.makePromise(of: Void.self)
-    let deadline = NIODeadline.now() + .milliseconds(Int64(scenario.patienceSeconds * 1000))
-    func look() {
-      guard answered < sent, NIODeadline.now() < deadline else {
-        if answered < sent { tally.errors.note("\(sent - answered) requests were not answered in time") }
-        return drained.succeed()
-      }
-      eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(5)) { look() }
-    }
-    look()
-    return drained.futureResult
+    eventLoop.wait(lookingEvery: .milliseconds(5), for: .ofSeconds(scenario.patienceSeconds)) {
+      self.answered == self.sent
+    }.assumeIsolated().map {
+      let missing = self.sent - self.answered
+      if missing > 0 { self.tally.errors.note("\(missing) requests were not answered in time") }
+    }.nonisolated()
   }
 
   func closeAll() -> EventLoopFuture<Void> {
     isClosing = true
-    let closed = channels.map { channel in
-      channel.close(promise: nil)
-      return channel.closeFuture
-    }
-    return EventLoopFuture.andAllComplete(closed + [maker.closeAll()], on: eventLoop)
+    return EventLoopFuture.andAllComplete(channels.closeAll() + [maker.closeAll()], on: eventLoop)
   }
 }

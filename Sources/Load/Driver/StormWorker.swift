@@ -2,6 +2,9 @@ import NIOCore
 
 /// Has everybody lose the connection at the same moment, and come back, again and again.
 final class StormWorker: LoadWorking {
+  /// How long coming back from the last storm may take.
+  private static let patience = TimeAmount.seconds(30)
+
   let scenario: StormScenario
   private let eventLoop: any EventLoop
   private let dialer: LoadDialer
@@ -69,17 +72,12 @@ final class StormWorker: LoadWorking {
   }
 
   func drain() -> EventLoopFuture<Void> {
-    let drained = eventLoop.makePromise(of: Void.self)
-    let deadline = NIODeadline.now() + .seconds(30)
-    func look() {
-      guard present < clients.count, NIODeadline.now() < deadline else {
-        if present < clients.count { tally.errors.note("\(clients.count - present) did not come back in time") }
-        return drained.succeed()
-      }
-      eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(5)) { look() }
-    }
-    look()
-    return drained.futureResult
+    eventLoop.wait(lookingEvery: .milliseconds(5), for: Self.patience) {
+      self.present == self.clients.count
+    }.assumeIsolated().map {
+      let missing = self.clients.count - self.present
+      if missing > 0 { self.tally.errors.note("\(missing) did not come back in time") }
+    }.nonisolated()
   }
 
   func closeAll() -> EventLoopFuture<Void> {

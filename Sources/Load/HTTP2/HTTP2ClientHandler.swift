@@ -22,8 +22,6 @@ final class HTTP2ClientHandler: ChannelInboundHandler {
     self.closed = closed
   }
 
-  var pending: Int { session.pending }
-
   /// Sends a request; `answer` is called on the event loop.
   func send(_ request: HTTP2Request, answer: @escaping HTTP2Session.Answer) {
     guard let context else { return answer(.failure(.closed)) }
@@ -35,8 +33,6 @@ final class HTTP2ClientHandler: ChannelInboundHandler {
       fail(error, context)
     }
   }
-
-  func disconnect() { context?.close(promise: nil) }
 
   private func flush(_ context: ChannelHandlerContext) throws(HTTP2Failure) {
     let bytes = try session.bytesToSend()

@@ -21,8 +21,6 @@ package struct HTTP2Response: Sendable {
   /// In lower case, in the order in which they came.
   package var headers: [(name: String, value: String)] = []
   package var body: [UInt8] = []
-
-  package subscript(name: String) -> String? { headers.first { $0.name == name }?.value }
 }
 
 package enum HTTP2Failure: Error, Equatable, Sendable, CustomStringConvertible {
@@ -126,9 +124,6 @@ final class HTTP2Session {
   }
 
   // MARK: Out
-
-  /// How many requests wait for their responses.
-  var pending: Int { streams.count }
 
   /// Begins a request. `bytesToSend` has its bytes afterwards.
   func submit(_ request: HTTP2Request, answer: @escaping Answer) throws(HTTP2Failure) {

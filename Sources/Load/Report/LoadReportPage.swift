@@ -93,7 +93,8 @@ extension LoadReport {
   }
 }
 
-private func millis(_ micros: Double) -> String { "\((micros / 10).rounded() / 100)" }
+/// Microseconds as milliseconds, to a hundredth.
+package func millis(_ micros: Double) -> String { "\((micros / 10).rounded() / 100)" }
 
 extension LinePlot {
   /// As 99 for one in a hundred.

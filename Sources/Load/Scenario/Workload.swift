@@ -13,10 +13,14 @@ package enum Workload: Sendable, Equatable {
   /// All kinds that there are.
   package static var names: [String] { kinds.flatMap { $0.kinds } }
 
+  private static func parameters(of kind: String) -> (any LoadParameters.Type)? {
+    kinds.first { $0.kinds.contains(kind) }
+  }
+
   /// - Parameter roomPrefix: how its rooms are called, if nothing else is said.
   /// - Returns: one with the parameters that are usual; nil if there is no such kind.
   package init?(_ kind: String, roomPrefix: String) {
-    guard let parameters = Self.kinds.first(where: { $0.kinds.contains(kind) }) else { return nil }
+    guard let parameters = Self.parameters(of: kind) else { return nil }
     self.init(parameters.init(kind: kind, roomPrefix: roomPrefix))
   }
 
@@ -51,7 +55,7 @@ extension Workload: Codable {
 
   package init(from decoder: any Decoder) throws {
     let kind = try decoder.container(keyedBy: Key.self).decode(String.self, forKey: .kind)
-    guard let parameters = Self.kinds.first(where: { $0.kinds.contains(kind) }) else {
+    guard let parameters = Self.parameters(of: kind) else {
       throw LoadFailure.scenario("there is no kind \(kind); there are \(Self.names.joined(separator: ", "))")
     }
     self.init(try parameters.init(from: decoder))

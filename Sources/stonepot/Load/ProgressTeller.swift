@@ -27,8 +27,6 @@ struct ProgressTeller: Sendable {
       + "p99 \(millis(figures.p99Micros)) ms  errors \(figures.errors)"
   }
 
-  private func millis(_ micros: Double) -> String { "\((micros / 10).rounded() / 100)" }
-
   private func say(_ text: String) {
     FileHandle.standardError.write(Data((isTerminal ? "\r\u{1B}[K\(text)" : "load: \(text)\n").utf8))
   }
