@@ -5,6 +5,7 @@ final class ArrivingWork {
   private let eventLoop: any EventLoop
   private let atOnce: Int
   private let patience: TimeAmount
+  private var hasBegunAll = false
   private(set) var open = 0
   private(set) var isOver = false
 
@@ -28,7 +29,7 @@ final class ArrivingWork {
       guard self.open < self.atOnce else { return leftOut() }
       self.open += 1
       begin(number, due)
-    }
+    }.assumeIsolated().whenComplete { _ in self.hasBegunAll = true }
   }
 
   func done() { open -= 1 }
@@ -37,9 +38,10 @@ final class ArrivingWork {
   ///
   /// - Returns: how many were not done in time; nothing of them counts from then on.
   func drained() -> EventLoopFuture<Int> {
-    eventLoop.wait(lookingEvery: .milliseconds(5), for: patience) { self.open == 0 }.assumeIsolated().map {
-      self.isOver = true
-      return self.open
-    }.nonisolated()
+    eventLoop.wait(lookingEvery: .milliseconds(5), for: patience) { self.hasBegunAll && self.open == 0 }
+      .assumeIsolated().map {
+        self.isOver = true
+        return self.open
+      }.nonisolated()
   }
 }

@@ -24,6 +24,8 @@ final class LoadWorker: LoadWorking {
   private var unconnected: ArraySlice<any LoadClient> = []
   private var connecting = 0
   private var readyRooms = 0
+  /// Of an open loop: whether each operation that was due in the window has begun.
+  private var hasBegunAll = true
   private var isReady = false
 
   init(
@@ -115,10 +117,11 @@ final class LoadWorker: LoadWorking {
     case .openLoop:
       let share = scenario.operationsPerSecond * Double(rooms.count) / Double(scenario.rooms)
       guard !participants.isEmpty else { return }
+      hasBegunAll = false
       OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: share)
         .run(on: eventLoop, until: window.end) { number, due in
           participants[number % participants.count].operationDue(at: due)
-        }
+        }.assumeIsolated().whenComplete { _ in self.hasBegunAll = true }
     case .idle: break
     }
   }
@@ -150,7 +153,9 @@ final class LoadWorker: LoadWorking {
         lastProgress = .now()
       }
       let now = NIODeadline.now()
-      guard missing == 0 || lastProgress + patience < now || start + Self.maxDrain < now else { return true }
+      guard self.hasBegunAll && missing == 0 || lastProgress + patience < now || start + Self.maxDrain < now else {
+        return true
+      }
       if missing > 0 { self.tally.errors.note("\(missing) broadcasts or acks never came") }
       drained.succeed()
       return false
@@ -205,16 +210,17 @@ package struct OpenLoopSchedule: Sendable {
   /// - Parameters:
   ///   - end: the last time, in nanoseconds.
   ///   - isWanted: asked after each look.
+  /// - Returns: done when all have been told. On a loop that is busy this is later than `end`.
   func run(
     on eventLoop: any EventLoop, until end: UInt64, while isWanted: @escaping () -> Bool = { true },
     _ begin: @escaping (_ number: Int, _ due: UInt64) -> Void
-  ) {
+  ) -> EventLoopFuture<Void> {
     var schedule = self
     func beginDue() -> Bool {
       let now = NIODeadline.now().uptimeNanoseconds
       while let due = schedule.next(until: min(now, end)) { begin(due.number, due.time) }
       return now < end && isWanted()
     }
-    if beginDue() { eventLoop.repeatedly(every: .milliseconds(1), beginDue) }
+    return eventLoop.wait(lookingEvery: .milliseconds(1)) { !beginDue() }
   }
 }

@@ -14,6 +14,8 @@ final class RequestWorker: LoadWorking {
   private var window = LoadWindow(start: .max, end: .max)
   private var sent = 0
   private var answered = 0
+  /// Of an open loop: whether each request that was due in the window has been sent.
+  private var hasSentAll = true
   private var isClosing = false
   var tally = LoadTally()
 
@@ -80,11 +82,12 @@ final class RequestWorker: LoadWorking {
   func run(_ window: LoadWindow) {
     self.window = window
     if scenario.requestsPerSecond > 0 {
+      hasSentAll = false
       let isOpen = { !self.isClosing }
       OpenLoopSchedule(start: NIODeadline.now().uptimeNanoseconds, rate: scenario.requestsPerSecond)
         .run(on: eventLoop, until: window.end, while: isOpen) { number, due in
           self.request(on: self.connections[number % self.connections.count], due: due)
-        }
+        }.assumeIsolated().whenComplete { _ in self.hasSentAll = true }
     } else {
       for connection in connections {
         for _ in 0..<scenario.requestsInFlight { request(on: connection, due: NIODeadline.now().uptimeNanoseconds) }
@@ -117,7 +120,7 @@ final class RequestWorker: LoadWorking {
 
   func drain() -> EventLoopFuture<Void> {
     eventLoop.wait(lookingEvery: .milliseconds(5), for: .ofSeconds(scenario.patienceSeconds)) {
-      self.answered == self.sent
+      self.hasSentAll && self.answered == self.sent
     }.assumeIsolated().map {
       let missing = self.sent - self.answered
       if missing > 0 { self.tally.errors.note("\(missing) requests were not answered in time") }
