@@ -1,3 +1,4 @@
+import Foundation
 import RoomCore
 import Store
 import StoreTesting
@@ -143,9 +144,17 @@ struct PostgresOpeningTests {
     try raw.query("UPDATE nodes SET heartbeat = heartbeat - interval '1 second'")
     #expect(try await historyAfterFailover() == "first.3")
 
+    // The epoch that a claim gave may be missing though all that was committed before is there.
+    #expect(await writer.commit(a, 1) == .committed)
+    #expect(try await historyAfterFailover() == "first.3")
+    try await writer.claim(a)
+    #expect(try await historyAfterFailover() == "first.4")
+    #expect(await writer.commit(a, 2) == .committed)
+    #expect(try await historyAfterFailover() == "first.4")
+
     // It was rewound beyond the beginning of that history.
     try raw.query("UPDATE meta SET value = 'first.2' WHERE key = 'history'")
-    #expect(try await historyAfterFailover() == "first.4")
+    #expect(try await historyAfterFailover() == "first.5")
     await store.close()
   }
 
@@ -226,5 +235,39 @@ struct PostgresOpeningTests {
     let again = try await open(there) { $0.history = "third" }
     #expect(again.identity.history == "second")
     await again.close()
+  }
+
+  @Test func whatAPrimaryThatNobodyFencedAnswersCountsForNothing() async throws {
+    let old = try await PostgresServer()
+    let url = try old.makeDatabase()
+    let name = String(url.dropFirst("postgres:///".count).prefix { $0 != "?" })
+    let new = try await PostgresServer(standbyOf: old)
+    let store = try await open("postgres:///\(name)?host=\(old.directory),\(new.directory)&user=stonepot")
+    var writer = Writer(store)
+    let a = room("a")
+    try await writer.claim(a)
+    #expect(await writer.commit(a, 1) == .committed)
+    let rawOld = try RawPostgres(url)
+    try await eventually {
+      try rawOld.query("SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()") == ["1"]
+    }
+    let rawNew = try RawPostgres(new.url(of: name))
+    #expect(try rawNew.query("SELECT first FROM journal") == ["1"])
+
+    // Nobody can connect to the old one any more; who is connected notices nothing.
+    try FileManager.default.removeItem(atPath: old.directory + "/.s.PGSQL.5432")
+    #expect(try rawNew.query("SELECT pg_promote()") == ["t"])
+    try rawOld.query(
+      """
+      SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = 'stonepot'
+        AND query NOT LIKE '%INSERT INTO journal%'
+      """)
+    try await store.checkHealth()
+    #expect(await writer.commit(a, 2) == .committed)
+    #expect(try rawNew.query("SELECT first FROM journal ORDER BY first") == ["1", "2"])
+    #expect(try rawOld.query("SELECT first FROM journal") == ["1"])
+    #expect(store.identity.history == "first")
+    await store.close()
   }
 }

@@ -11,6 +11,8 @@ final class PostgresConnection {
   private let clock = ContinuousClock()
   /// How long a statement may take.
   var answerTimeout: Duration
+  /// Of the server's write-ahead log, when the connection was made.
+  var timeline: Int64 = 0
 
   /// Connects.
   ///

@@ -21,7 +21,9 @@ enum PostgresDatabase {
       let connection = try PostgresConnection(settings)
       try setUp(connection, settings)
       if migrating { try migrate(connection, settings) }
-      return (connection, try greeting(connection, settings))
+      let greeting = try greeting(connection, settings)
+      connection.timeline = greeting.timeline
+      return (connection, greeting)
     } catch {
       throw StoreError(postgres: error)
     }

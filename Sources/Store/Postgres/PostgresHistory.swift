@@ -5,10 +5,13 @@ internal import Synchronization
 ///
 /// A standby that is promoted, or a backup that is restored, begins a new timeline, and may lack what the old server had
 /// committed and told. So whoever finds a new timeline asks for a witness: the last commit that this process was told
-/// is on disk, or a heartbeat of its own from a time when it had been told of all of them. The log that standbys follow is
-/// one sequence, so if the witness is there, all that this process was told before is there too. If it is not, or if there
-/// is no witness, as in a process that has just started, the store gets a new history: clients then ask for all anew,
-/// which is always right.
+/// is on disk, or a heartbeat of its own, if either was sent after all else that the process had been told by then. The
+/// log that standbys follow is one sequence, so if the witness is there, all that this process was told before is there
+/// too. If it is not, or if there is no witness, as in a process that has just started or has just been given a slot, the
+/// store gets a new history: clients then ask for all anew, which is always right.
+///
+/// An old primary that nobody fenced may go on answering on connections that were made before. What it says counts for
+/// nothing once another connection has found the new timeline: it is as if the connection had been lost.
 ///
 /// What other processes were told is for them to look after; whoever is the first to miss something makes the new
 /// history, and the others find it when they connect anew, or with their next heartbeat.
@@ -16,11 +19,14 @@ final class PostgresHistory: Sendable {
   private struct State {
     var identity: StoreIdentity
     var timeline: Int64
+    /// The last commit that was told, unless a claim was told since it was sent.
     var lastCommit: RoomCommit?
-    /// How many commits this process was told of.
-    var commits = 0
-    /// The last heartbeat that was written after all of these.
+    /// The last heartbeat, unless anything was told since it was sent.
     var lastBeat: Beat?
+    /// How many commits and claims this process was told of.
+    var told = 0
+    /// How many of these were claims.
+    var claims = 0
     /// All histories that this process has known. A new one is none of them.
     var known: Set<String>
 
@@ -71,26 +77,77 @@ final class PostgresHistory: Sendable {
 
   var identity: StoreIdentity { state.withLock { $0.identity } }
 
-  /// The process was told of commits, of which this is the last.
-  func told(_ commit: RoomCommit) {
-    state.withLock { state in
-      state.lastCommit = commit
-      state.commits += 1
+  /// Of the server that was connected to last.
+  var timeline: Int64 { state.withLock { $0.timeline } }
+
+  // MARK: What was told
+
+  /// Takes what commits became, and remembers the last one as a witness.
+  ///
+  /// - Throws: if the server that answered was replaced meanwhile; nobody may be told then.
+  func commit(
+    _ commits: ArraySlice<RoomCommit>, on connection: PostgresConnection,
+    _ write: () throws(PostgresFailure) -> [CommitOutcome]
+  ) throws(PostgresFailure) -> [CommitOutcome] {
+    let claims = state.withLock { $0.claims }
+    let outcomes = try write()
+    guard let last = outcomes.lastIndex(of: .committed) else { return outcomes }
+    try told(on: connection) { state in
+      state.told += 1
       state.lastBeat = nil
+      state.lastCommit = state.claims == claims ? commits[commits.startIndex + last] : nil
     }
+    return outcomes
+  }
+
+  /// Takes which slots a node was given.
+  ///
+  /// An epoch that was lost would be given again, so what was written before a claim is no witness any more.
+  ///
+  /// - Throws: as for commits.
+  func claim(on connection: PostgresConnection, _ write: () throws -> [Slot: Epoch]) throws -> [Slot: Epoch] {
+    let given = try write()
+    guard !given.isEmpty else { return given }
+    try told(on: connection) { state in
+      state.told += 1
+      state.claims += 1
+      state.lastBeat = nil
+      state.lastCommit = nil
+    }
+    return given
   }
 
   /// Writes a heartbeat, and remembers it if it is as good a witness as the last commit.
-  func note(_ write: () throws -> Beat) throws {
-    let commits = state.withLock { $0.commits }
+  ///
+  /// - Throws: as for commits.
+  func beat(on connection: PostgresConnection, _ write: () throws -> Beat) throws {
+    let before = state.withLock { $0.told }
     let beat = try write()
-    state.withLock { state in
-      if state.commits == commits { state.lastBeat = beat }
+    try told(on: connection) { state in
+      if state.told == before { state.lastBeat = beat }
     }
   }
 
+  private func told(on connection: PostgresConnection, _ note: (inout State) -> Void) throws(PostgresFailure) {
+    let isPresent = state.withLock { state in
+      guard connection.timeline == state.timeline else { return false }
+      note(&state)
+      return true
+    }
+    guard isPresent else { throw .lost("the server was replaced by another before its answer was taken") }
+  }
+
+  // MARK: Looking
+
   /// To be called with every new connection.
   func look(at greeting: PostgresDatabase.Greeting, on connection: PostgresConnection) throws(StoreError) {
+    // Again if anything was told while its witness was looked for.
+    while try !hasLooked(at: greeting, on: connection) {}
+  }
+
+  private func hasLooked(
+    at greeting: PostgresDatabase.Greeting, on connection: PostgresConnection
+  ) throws(StoreError) -> Bool {
     let known = state.withLock { $0 }
     guard greeting.identity.cluster == known.identity.cluster else {
       throw .unavailable("the database is not the one that was opened")
@@ -111,7 +168,7 @@ final class PostgresHistory: Sendable {
         throw StoreError(postgres: error)
       }
     }
-    adopt(identity, timeline: greeting.timeline)
+    return adopt(identity, timeline: greeting.timeline, ifToldNothingSince: known.told)
   }
 
   /// The commit may have been trimmed, or deleted with its room.
@@ -126,21 +183,26 @@ final class PostgresHistory: Sendable {
     let known = state.withLock { $0 }
     // The present one, or one that another connection has left behind since it was read.
     if known.known.contains(history) { return }
-    adopt(StoreIdentity(cluster: known.identity.cluster, history: history), timeline: known.timeline)
+    _ = adopt(StoreIdentity(cluster: known.identity.cluster, history: history))
   }
 
-  private func adopt(_ identity: StoreIdentity, timeline: Int64) {
-    let isNew = state.withLock { state in
-      defer {
-        state.identity = identity
-        state.timeline = timeline
-        state.known.insert(identity.history)
+  /// - Parameter timeline: nil if it is not known to be another.
+  private func adopt(
+    _ identity: StoreIdentity, timeline: Int64? = nil, ifToldNothingSince told: Int? = nil
+  ) -> Bool {
+    let (isDone, isNew) = state.withLock { state in
+      if let timeline, let told, timeline != state.timeline, told != state.told { return (false, false) }
+      let isNew = state.identity != identity
+      if isNew {
+        state.lastCommit = nil
+        state.lastBeat = nil
       }
-      guard state.identity != identity else { return false }
-      state.lastCommit = nil
-      state.lastBeat = nil
-      return true
+      state.identity = identity
+      state.timeline = timeline ?? state.timeline
+      state.known.insert(identity.history)
+      return (true, isNew)
     }
     if isNew { settings.historyChanged?(identity) }
+    return isDone
   }
 }

@@ -184,7 +184,7 @@ final class PostgresSessions: Sendable {
   private func work() {
     var connection: PostgresConnection?
     while let job = next() {
-      if connection?.isSound != true {
+      if connection?.isSound != true || connection?.timeline != history.timeline {
         connection = nil
         do throws(StoreError) {
           connection = try connect()

@@ -52,7 +52,10 @@ public final class PostgresStore: RoomStore {
   // MARK: Ownership
 
   public func claim(_ claims: [SlotClaim], for node: NodeID) async throws(StoreError) -> [Slot: Epoch] {
-    try await sessions.call(.urgentWrite) { try PostgresWrites.claim(claims, for: node, on: $0) }
+    let history = writer.history
+    return try await sessions.call(.urgentWrite) { connection in
+      try history.claim(on: connection) { try PostgresWrites.claim(claims, for: node, on: connection) }
+    }
   }
 
   public func release(_ slots: [Slot: Epoch]) async throws(StoreError) {
@@ -68,7 +71,9 @@ public final class PostgresStore: RoomStore {
   public func beat(_ node: NodeID, address: String, pid: Int32) async throws(StoreError) {
     let history = writer.history
     try await sessions.call(.urgentWrite) { connection in
-      try history.note { try PostgresWrites.beat(node, address: address, pid: pid, on: connection) }
+      try history.beat(on: connection) {
+        try PostgresWrites.beat(node, address: address, pid: pid, on: connection)
+      }
       if let present = try PostgresDatabase.history(connection) { history.look(at: present) }
     }
   }

@@ -119,7 +119,6 @@ final class PostgresWriter: Sendable {
       let commits = work.map(\.commit)
       let outcomes = outcomes(
         of: commits[...], wereSent: false, until: clock.now + writer.settings.patience)
-      if let last = outcomes.lastIndex(of: .committed) { writer.history.told(commits[last]) }
       var told = CommitOutcomes()
       for (item, outcome) in zip(work, outcomes) { told.add(outcome, of: item.commit, item.completion) }
       writer.counters.tell(told)
@@ -139,7 +138,9 @@ final class PostgresWriter: Sendable {
           let connection = try connect()
           let started = clock.now
           do throws(PostgresFailure) {
-            let outcomes = try PostgresCommits.add(commits, on: connection)
+            let outcomes = try writer.history.commit(commits, on: connection) { () throws(PostgresFailure) in
+              try PostgresCommits.add(commits, on: connection)
+            }
             writer.counters.count(transactionOf: commits.count, took: clock.now - started)
             return isRepetition ? outcomes.map(\.afterRepetition) : outcomes
           } catch {
@@ -173,7 +174,7 @@ final class PostgresWriter: Sendable {
 
     private func connect() throws(StoreError) -> PostgresConnection {
       if let connection {
-        if connection.isSound { return connection }
+        if connection.isSound, connection.timeline == writer.history.timeline { return connection }
         self.connection = nil
       }
       let (connection, greeting) = try PostgresDatabase.connect(writer.settings)
