@@ -85,6 +85,17 @@ struct RemoteNodeTests {
     #expect(line.requests.isEmpty)
   }
 
+  @Test("whoever opens over a line that is lost hears at once that it leads nowhere")
+  func openedTooLate() {
+    let (line, ear) = (Line(), Ear())
+    let remote = RemoteNode<OrderCommand>(line)
+    remote.lost()
+    open(remote, ear)
+    operate(remote, ear)
+    #expect(ear.heard == ["\(RoomOutput.Item.ended(.unavailable))"])
+    #expect(line.requests.isEmpty)
+  }
+
   /// An ear that knows the way to its room, as those of links do.
   private final class Holder: RoomSubscriber {
     private let remote: RemoteNode<OrderCommand>

@@ -461,7 +461,8 @@ package final class ClusterAgent<Voice: RoomVoice>: Sendable where Voice.Logic.C
     }
     let now = clock()
     let news = state.withLock { [isReleased] state -> [SwimDirective] in
-      state.governor?.handOffEnded(record.slot, rooms: handedOff.roomCount, released: isReleased, now: now)
+      state.governor?.handOffEnded(
+        record.slot, at: record.epoch, rooms: handedOff.roomCount, released: isReleased, now: now)
       if isReleased {
         return state.swim.announce(
           [SlotRecord(slot: record.slot, epoch: record.epoch, owner: nil)], to: next, now: now)

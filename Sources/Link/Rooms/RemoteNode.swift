@@ -85,26 +85,45 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     case .operation, .relay: if connection.isOverloaded { return .full }
     case .open, .resync, .close: break
     }
-    let (opening, outdated) = state.withLock { state -> (Opening?, Opening?) in
+    if case .open(let opening) = request {
+      let isLost = state.withLock { state in
+        guard !state.isLost else { return true }
+        open(opening, request, in: room, subscriber, &state)
+        return false
+      }
+      // Whoever found this way found it before it was lost, and would not hear of that any more.
+      if isLost { subscriber.deliver(RoomOutput(epoch: .zero, items: [.ended(.unavailable)])) }
+      return .taken
+    }
+    let opening = state.withLock { state -> Opening? in
       // The session is told that it has to look elsewhere.
-      guard !state.isLost else { return (nil, nil) }
+      guard !state.isLost else { return nil }
       switch request {
-      case .open(let opening):
-        let outdated = state.close(opening.session)
-        return (state.open(opening.session, in: room, subscriber), outdated)
+      case .open: return nil
       case .operation(_, let session, _):
         state.openings[session]?.sent += 1
-        return (state.openings[session], nil)
-      case .relay(_, _, let session), .resync(let session): return (state.openings[session], nil)
-      case .close(let session): return (state.close(session), nil)
+        return state.openings[session]
+      case .relay(_, _, let session), .resync(let session): return state.openings[session]
+      case .close(let session): return state.close(session)
       }
     }
     // The room has ended there, and the session sends its operations again where it is next.
     guard let opening else { return .taken }
     connection.send(.request(room: room, PeerRequest(request, session: opening.name, number: opening.sent)))
+    return .taken
+  }
+
+  /// Sends while the lock is held: if the room ends there at this moment, the close that its end leads to must come behind
+  /// the opening.
+  private func open(
+    _ opening: SessionOpening, _ request: RoomRequest<Command>, in room: RoomID, _ subscriber: any RoomSubscriber,
+    _ state: inout State
+  ) {
+    let outdated = state.close(opening.session)
+    let name = state.open(opening.session, in: room, subscriber).name
+    connection.send(.request(room: room, PeerRequest(request, session: name, number: 0)))
     // Behind it, so that nobody is said to have gone.
     if let outdated { connection.send(.request(room: room, .close(session: outdated.name))) }
-    return .taken
   }
 
   package func read(_ room: RoomID) async -> RoomReading? {

@@ -171,7 +171,7 @@ extension SlotGovernor {
         handingOff[slot] == nil
       else { continue }
       handOffNotBefore = handOffNotBefore + pauseBetweenHandOffs
-      handingOff[slot] = HandOff()
+      handingOff[slot] = HandOff(epoch: holding.epoch)
       directives.append(.handOff(SlotRecord(slot: slot, epoch: holding.epoch, owner: me), to: next))
     }
     return directives

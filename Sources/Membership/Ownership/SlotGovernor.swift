@@ -29,6 +29,7 @@ public struct SlotGovernor: Sendable {
   }
 
   struct HandOff: Sendable {
+    let epoch: Epoch
     /// The slot is nobody's since then, and its rooms stand still until the next owner has claimed it.
     var releasedAt: MonotonicTime?
   }
@@ -153,13 +154,18 @@ public struct SlotGovernor: Sendable {
 
   /// A hand-off has ended. If the slot was not released, it is still held, and is tried again later.
   ///
-  /// - Parameter rooms: how many of its rooms were in memory; others have to load as many.
-  public mutating func handOffEnded(_ slot: Slot, rooms: Int, released: Bool, now: MonotonicTime) {
+  /// - Parameters:
+  ///   - epoch: at which it was handed off. The slot may have been given up and claimed anew meanwhile.
+  ///   - rooms: how many of its rooms were in memory; others have to load as many.
+  public mutating func handOffEnded(
+    _ slot: Slot, at epoch: Epoch, rooms: Int, released: Bool, now: MonotonicTime
+  ) {
+    let isPresent = handingOff[slot]?.epoch == epoch
     if released {
-      held[slot.number] = nil
-      handingOff[slot]?.releasedAt = now
+      if held[slot.number]?.epoch == epoch { held[slot.number] = nil }
+      if isPresent { handingOff[slot]?.releasedAt = now }
       handOffNotBefore = handOffNotBefore + max(.zero, timeToMove(rooms) - pauseBetweenHandOffs)
-    } else {
+    } else if isPresent {
       handingOff[slot] = nil
       contend(slot, now: now)
     }

@@ -296,8 +296,10 @@ private struct RoomsService: Service {
     // The others take over what they can before the rest is finished here.
     await agent.drain(within: deadlines.drainLimit)
     await finishRooms()
-    await agent.leave()
+    // A store that does not answer must not take the clients' time.
+    async let leaving: Void = agent.leave()
     await gateway.closeSessions(within: deadlines.goodbyeLimit)
+    await leaving
   }
 
   /// A disk that hangs keeps its rooms from finishing; the clients of all are told to come back all the same.

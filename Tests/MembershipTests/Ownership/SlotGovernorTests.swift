@@ -60,9 +60,9 @@ private struct Seat {
   /// Has the store and the governor hear that slots were released, and claimed by their next owners.
   mutating func complete(_ handOffs: [(slot: Slot, to: NodeID)], rooms: Int = 1, areClaimed: Bool = true) {
     for (slot, next) in handOffs {
-      rows[slot.number] = SlotRecord(
-        slot: slot, epoch: rows[slot.number].epoch.next, owner: areClaimed ? next : nil)
-      governor.handOffEnded(slot, rooms: rooms, released: true, now: now)
+      let epoch = rows[slot.number].epoch
+      rows[slot.number] = SlotRecord(slot: slot, epoch: epoch.next, owner: areClaimed ? next : nil)
+      governor.handOffEnded(slot, at: epoch, rooms: rooms, released: true, now: now)
     }
   }
 
@@ -288,8 +288,9 @@ struct SlotGovernorTests {
     let directives = handOffs(in: seat.decide())
     #expect(directives.map(\.slot) == [slot])
     #expect(directives.map(\.to) == [NodeID("b/1")])
+    let epoch = seat.rows[slot.number].epoch
     seat.own(slot.number..<(slot.number + 1), nil)
-    seat.governor.handOffEnded(slot, rooms: 1, released: true, now: seat.now)
+    seat.governor.handOffEnded(slot, at: epoch, rooms: 1, released: true, now: seat.now)
     // The other one never comes for it.
     #expect(claims(in: seat.pass(4900)).isEmpty)
     #expect(claims(in: seat.pass(200)).map(\.slot) == [slot])
@@ -330,10 +331,31 @@ struct SlotGovernorTests {
     seat.heartbeats.append(("b/1", 100))
     seat.view = Scene.view(["a", "b"].map { Scene.record($0) })
     let slot = try #require(handOffs(in: seat.pass(100)).first?.slot)
-    seat.governor.handOffEnded(slot, rooms: 1, released: false, now: seat.now)
+    seat.governor.handOffEnded(slot, at: Epoch(1), rooms: 1, released: false, now: seat.now)
     #expect(seat.governor.epoch(of: slot) == Epoch(1))
     #expect(!handOffs(in: seat.pass(200)).contains { $0.slot == slot })
     #expect(handOffs(in: seat.pass(300)).contains { $0.slot == slot })
+  }
+
+  @Test("the end of a hand-off takes nothing from a slot that was claimed anew meanwhile", arguments: [true, false])
+  func lateHandOff(released: Bool) throws {
+    var seat = Seat.withAll()
+    seat.heartbeats.append(("b/1", 100))
+    seat.view = Scene.view(["a", "b"].map { Scene.record($0) })
+    let slot = try #require(handOffs(in: seat.pass(100)).first?.slot)
+    // Another was quicker, and is gone again.
+    seat.own(slot.number..<(slot.number + 1), "b/1", epoch: 2)
+    #expect(seat.pass(100).contains(.lost(slot, at: Epoch(1))))
+    seat.own(slot.number..<(slot.number + 1), nil, epoch: 2)
+    seat.heartbeats.removeLast()
+    seat.view = Scene.view([Scene.record("a")])
+    for _ in 0..<20 where seat.governor.epoch(of: slot) == nil {
+      let directives = seat.pass(500)
+      #expect(seat.grant(directives).isEmpty)
+    }
+    #expect(seat.governor.epoch(of: slot) == Epoch(3))
+    seat.governor.handOffEnded(slot, at: Epoch(1), rooms: 1, released: released, now: seat.now)
+    #expect(seat.governor.epoch(of: slot) == Epoch(3))
   }
 
   @Test("what the store or gossip says is another's is lost, once")

@@ -254,7 +254,8 @@ final class Cluster {
       let isHeld = processes[index].governor.epoch(of: record.slot) == record.epoch
       if isHeld && processes[index].canReachStore { store.release([record], now: now) }
       let released = isHeld && processes[index].canReachStore
-      processes[index].governor.handOffEnded(record.slot, rooms: 1, released: released, now: now)
+      processes[index].governor.handOffEnded(
+        record.slot, at: record.epoch, rooms: 1, released: released, now: now)
       if released { announceRelease(of: [record], to: next, index) }
     }
   }
