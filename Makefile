@@ -7,12 +7,13 @@ STORE ?= sqlite:data/stonepot.sqlite
 SWIFT_BUILD = swift build --scratch-path '$(SCRATCH)'
 SOURCES = Package.swift Sources Tests benchmarks/micro
 DRILL = kill
+MINUTES = 10
 SECONDS = 60
 SCENARIOS = group-orders
 PEER_SCENARIOS = group-orders group-orders-deltas big-room
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build cluster cluster-down drill simulate simulate-mutants test test-tsan test-asan fuzz conformance \
+.PHONY: help run build cluster cluster-down drill soak simulate simulate-mutants test test-tsan test-asan fuzz conformance \
 	bench bench-micro bench-peers bench-scale format lint setup setup-cluster setup-drill setup-test setup-conformance \
 	setup-bench setup-peers setup-scale
 
@@ -21,6 +22,7 @@ help:
 	@echo 'make cluster      build and start three nodes and two gateways on this machine; cluster/local does more'
 	@echo 'make cluster-down stop them'
 	@echo 'make drill        harm such a cluster under load and audit what its clients saw; DRILL=kill, STORE=sqlite, …'
+	@echo 'make soak         load such a cluster for MINUTES=10, with faults, and see that what it takes levels off'
 	@echo 'make test         everything that continuous integration runs'
 	@echo 'make test-tsan    the tests with the thread sanitizer'
 	@echo 'make test-asan    the tests with the address sanitizer'
@@ -50,6 +52,10 @@ cluster-down:
 drill: setup-drill build
 	@cluster/drill '$(DRILL)'
 
+# Ten minutes and more say whether what it takes levels off.
+soak: setup-drill build
+	@MINUTES='$(MINUTES)' cluster/drill soak
+
 build: setup
 	$(SWIFT_BUILD) -c release --product stonepot
 	@mkdir -p bin
@@ -64,6 +70,8 @@ test: setup-test lint
 	$(SWIFT_BUILD) --build-tests
 	$(RUN_TESTS) $(foreach group,$(TEST_GROUPS),--skip '^$(group)\.')
 	set -e; for group in $(TEST_GROUPS); do $(RUN_TESTS) --filter "^$$group\."; done
+	MINUTES=1 STORE=sqlite FOLDER="$$(mktemp -d)" STONEPOT="$$($(SWIFT_BUILD) --show-bin-path)/stonepot" \
+	  timeout --kill-after=10 300 cluster/drill soak
 
 # What has been built with a sanitizer lies beside what has not. A finding changes the exit code, of a program that a test
 # starts as well, even where the run says that all tests passed. Simulations run on one thread, for hours there.
@@ -129,7 +137,7 @@ setup-drill:
 	@.ci/setup curl openssl postgresql iproute2 python3
 
 setup-test:
-	@.ci/setup postgresql strace python3 openssl curl
+	@.ci/setup postgresql strace python3 openssl curl iproute2
 
 setup-conformance:
 	@.ci/setup python3 python3-websockets openssl curl nghttp2-client

@@ -24,8 +24,13 @@ package struct FaultReport: Sendable, Equatable {
   /// Whether clients may lose their connections.
   package private(set) var expectsClosing = false
   package var ending = Ending.done
+  /// Whether others do the harm, if anybody does, and tell nothing of it.
+  package let isOthers: Bool
 
-  package init() {}
+  package init(isOthers: Bool = false) {
+    self.isOthers = isOthers
+    expectsClosing = isOthers
+  }
 
   /// Takes a line of the script: `fault`, `healed`, `proof` or `note` and a text, or `expect closed`.
   ///

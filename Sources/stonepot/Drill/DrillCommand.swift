@@ -9,17 +9,22 @@ struct DrillCommand: AsyncParsableCommand {
     abstract: "Load a cluster while a script harms it, and audit what its clients were told.",
     discussion: """
       Example: stonepot drill cluster/drills/kill --url ws://127.0.0.1:1999 --url ws://127.0.0.1:2000
+      Example: stonepot drill --seconds 60 --url wss://order.example.com
 
       The script is any program. The load begins before it and ends with it. On its standard output it says what it does, \
       a line each: `fault TEXT` when a fault begins and `healed TEXT` when it ends, `proof TEXT` how it is known that it \
       happened, `note TEXT` what else is worth telling, `expect closed` if clients may lose their connections. It ends \
-      with 0, or with 77 where it can do nothing.
+      with 0, or with 77 where it can do nothing. Without a script the load takes so long as is said, and whatever befalls \
+      the cluster meanwhile is others' doing.
 
       Exit codes: 0 passed; 1 failed, the verdict says why; 2 the load could not begin; 64 wrong usage; 77 skipped.
       """)
 
   @Argument(help: "The script that does the harm.", completion: .file())
-  var script: String
+  var script: String?
+
+  @Option(help: "Without a script: how long the load takes.")
+  var seconds: Double?
 
   @Option(
     help: ArgumentHelp(
@@ -63,28 +68,41 @@ struct DrillCommand: AsyncParsableCommand {
     scenario.operationsPerSecond = rate
     scenario.patienceSeconds = patience
     if let complaint = scenario.complaint { throw ValidationError(complaint) }
-    guard FileManager.default.isExecutableFile(atPath: script) else {
-      throw ValidationError("\(script) is no program that can be run")
-    }
+    let faults = try faults()
     var runner = DrillRunner(scenario: scenario, gateways: try gateways())
-    let progress = Progress()
-    runner.progress = { progress.tell(second: $0, issued: $1, unanswered: $2) }
-    let faults = FaultScript(path: script) { progress.tell($0) }
+    runner.progress = { Self.tell(second: $0, issued: $1, unanswered: $2) }
     Self.say("\(rooms) rooms × \(participants), \(rate) operations/s; clients connect")
-    let result = try await RunLoadCommand.orExit("drill") { try await runner.run { try await faults.run() } }
+    let result = try await RunLoadCommand.orExit("drill") { try await runner.run(during: faults) }
     if result.isSkipped {
       Self.say("skipped")
       throw ExitCode(FaultScript.skipped)
     }
-    print(result.verdict.summary(of: URL(fileURLWithPath: script).lastPathComponent))
+    let name = script.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "watch"
+    print(result.verdict.summary(of: name))
     if let history { try write(result, to: history) }
     if let html {
-      let page = result.verdict.page(
-        name: URL(fileURLWithPath: script).lastPathComponent, date: began.formatted(.iso8601))
+      let page = result.verdict.page(name: name, date: began.formatted(.iso8601))
       try RunLoadCommand.write(Data(page.utf8), to: html)
     }
     if let json { try RunLoadCommand.encode(result.verdict).write(to: URL(fileURLWithPath: json), options: .atomic) }
     if !result.verdict.isPassed { throw ExitCode(1) }
+  }
+
+  private func faults() throws -> @Sendable () async throws -> FaultReport {
+    switch (script, seconds) {
+    case (let script?, nil):
+      guard FileManager.default.isExecutableFile(atPath: script) else {
+        throw ValidationError("\(script) is no program that can be run")
+      }
+      return { try await FaultScript(path: script) { Self.say("  \($0)") }.run() }
+    case (nil, let seconds?):
+      guard (1...86400).contains(seconds) else { throw ValidationError("--seconds must be 1 to 86400") }
+      return {
+        try await Task.sleep(for: .seconds(seconds))
+        return FaultReport(isOthers: true)
+      }
+    default: throw ValidationError("either a script or --seconds is to be given")
+    }
   }
 
   private func gateways() throws -> [LoadTarget] {
@@ -106,14 +124,9 @@ struct DrillCommand: AsyncParsableCommand {
     FileHandle.standardError.write(Data("drill: \(text)\n".utf8))
   }
 
-  /// What is told while it runs.
-  private struct Progress: Sendable {
-    func tell(second: Double, issued: Int, unanswered: Int) {
-      guard Int(second) % 5 == 0 else { return }
-      DrillCommand.say("\(Int(second)) s, \(issued) operations, \(unanswered) of them not answered")
-    }
-
-    func tell(_ line: String) { DrillCommand.say("  \(line)") }
+  private static func tell(second: Double, issued: Int, unanswered: Int) {
+    guard Int(second) % 5 == 0 else { return }
+    say("\(Int(second)) s, \(issued) operations, \(unanswered) of them not answered")
   }
 }
 

@@ -63,10 +63,18 @@ struct FaultScript: Sendable {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
     addClosing(&actions, from: 3)
+    // Threads of ours are not to be interrupted; the script is.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     let arguments = [strdup(path), nil]
     defer { free(arguments[0]) }
     var process: pid_t = 0
-    let code = posix_spawn(&process, path, &actions, nil, arguments, environ)
+    let code = posix_spawn(&process, path, &actions, &attributes, arguments, environ)
     guard code == 0 else {
       close(ends[0])
       throw POSIXError(POSIXErrorCode(rawValue: code) ?? .ENOENT)

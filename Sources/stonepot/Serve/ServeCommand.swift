@@ -192,7 +192,12 @@ struct ServeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How long a room is kept after its order has ended, at least 86400; off: for ever (default: 2592000).",
+      "How long clients may be away and still get what they missed one by one (default: 86400).", valueName: "seconds"))
+  var journalRetention: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How long a room is kept after its order has ended, at least as long as the journal; off: for ever (default: 2592000).",
       valueName: "seconds|off"))
   var roomRetention: String?
 

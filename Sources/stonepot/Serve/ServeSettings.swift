@@ -133,10 +133,12 @@ struct ServeSettings {
     default: throw ValidationError("--phone must be ten-digits or e164")
     }
     rooms.idleBeforePassivation = .seconds(try sources.int("room.idle", options.roomIdle, default: 60, in: 1...86400))
+    let journal = try sources.int("journal.retention", options.journalRetention, default: 86400, in: 60...31_536_000)
+    rooms.journalRetention = .seconds(journal)
     let retention = try Self.limit(
       sources.string("room.retention", options.roomRetention, default: "2592000"), "--room-retention")
-    if let retention, retention < 86400 {
-      throw ValidationError("--room-retention must be at least 86400: so long clients may resume")
+    if let retention, retention < journal {
+      throw ValidationError("--room-retention must be at least --journal-retention, \(journal)")
     }
     rooms.endedRetention = retention.map { .seconds($0) }
 

@@ -63,7 +63,7 @@ struct RetentionTests {
     }
   }
 
-  @Test("a retention below the time in which clients may resume is refused")
+  @Test("a retention of rooms below that of the journal is refused")
   func tooShort() async throws {
     try await withPrograms { directory async throws in
       let store = "sqlite:" + directory.file("rooms.sqlite")
