@@ -387,6 +387,32 @@ struct PostgresFaultTests {
     #expect(try await store.load(a)?.timer == Timestamp(millis: 3))
     await store.close()
   }
+
+  @Test func whatTheClusterWaitsForDoesNotWaitForOtherCalls() async throws {
+    let store = try await open()
+    var writer = Writer(store)
+    try await writer.claim(a)
+    #expect(await writer.commit(a, 1) == .committed)
+    let raw = try RawPostgres(url)
+    try raw.query("BEGIN")
+    try raw.query("SELECT 1 FROM slots FOR UPDATE")
+    let epoch = writer.epoch(a)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<8 {
+        group.addTask {
+          _ = try await store.setTimer(Timestamp(millis: 1), of: a, slot: Slot(of: a), epoch: epoch)
+        }
+      }
+      let watcher = try Watcher(url)
+      try await eventually { try watcher.waiting().count >= 3 }
+      try await store.beat(NodeID("n"), address: "", pid: 1)
+      _ = try await store.slots()
+      #expect(try watcher.waiting().count == 3)
+      try raw.query("COMMIT")
+      try await group.waitForAll()
+    }
+    await store.close()
+  }
 }
 
 /// Waits for what something else is about to do, for as long as the test may run.

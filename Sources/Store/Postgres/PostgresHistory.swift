@@ -18,7 +18,10 @@ internal import Synchronization
 final class PostgresHistory: Sendable {
   private struct State {
     var identity: StoreIdentity
+    /// The latest that any connection has found.
     var timeline: Int64
+    /// The latest that was looked at for what is missing.
+    var verified: Int64
     /// The last commit that was told, unless a claim was told since it was sent.
     var lastCommit: RoomCommit?
     /// The last heartbeat, unless anything was told since it was sent.
@@ -33,6 +36,7 @@ final class PostgresHistory: Sendable {
     init(_ identity: StoreIdentity, timeline: Int64) {
       self.identity = identity
       self.timeline = timeline
+      verified = timeline
       known = [identity.history]
     }
   }
@@ -77,7 +81,7 @@ final class PostgresHistory: Sendable {
 
   var identity: StoreIdentity { state.withLock { $0.identity } }
 
-  /// Of the server that was connected to last.
+  /// Of the server whose answers count.
   var timeline: Int64 { state.withLock { $0.timeline } }
 
   // MARK: What was told
@@ -128,6 +132,11 @@ final class PostgresHistory: Sendable {
     }
   }
 
+  /// Makes sure that what was written is not on a server that was replaced meanwhile.
+  ///
+  /// - Throws: as for commits.
+  func written(on connection: PostgresConnection) throws(PostgresFailure) { try told(on: connection) { _ in } }
+
   private func told(on connection: PostgresConnection, _ note: (inout State) -> Void) throws(PostgresFailure) {
     let isPresent = state.withLock { state in
       guard connection.timeline == state.timeline else { return false }
@@ -140,24 +149,28 @@ final class PostgresHistory: Sendable {
   // MARK: Looking
 
   /// To be called with every new connection.
+  ///
+  /// - Throws: also if another connection has found a later timeline: the server is a primary that was replaced, and that
+  ///   nobody fenced. After an older backup was put in its place, processes have to start anew.
   func look(at greeting: PostgresDatabase.Greeting, on connection: PostgresConnection) throws(StoreError) {
-    // Again if anything was told while its witness was looked for.
-    while try !hasLooked(at: greeting, on: connection) {}
-  }
-
-  private func hasLooked(
-    at greeting: PostgresDatabase.Greeting, on connection: PostgresConnection
-  ) throws(StoreError) -> Bool {
-    let known = state.withLock { $0 }
+    let known = state.withLock { state in
+      // From now on no older server's answer counts, so that nothing is told while its witness is looked for.
+      state.timeline = max(state.timeline, greeting.timeline)
+      return state
+    }
     guard greeting.identity.cluster == known.identity.cluster else {
       throw .unavailable("the database is not the one that was opened")
+    }
+    guard greeting.timeline == known.timeline else {
+      throw .unavailable(
+        "the server was replaced: it is on timeline \(greeting.timeline), another on \(known.timeline)")
     }
     var identity = greeting.identity
     // One that this process has left behind: the store was rewound beyond the next one's beginning, or another connection
     // has noted that while the greeting was being read.
     let isPast =
       greeting.identity.history != known.identity.history && known.known.contains(greeting.identity.history)
-    let isNew = greeting.timeline != known.timeline || greeting.timeline != greeting.notedTimeline || isPast
+    let isNew = greeting.timeline != known.verified || greeting.timeline != greeting.notedTimeline || isPast
     if settings.migrates, isNew {
       do {
         let isOthers = !known.known.contains(greeting.identity.history)
@@ -168,7 +181,7 @@ final class PostgresHistory: Sendable {
         throw StoreError(postgres: error)
       }
     }
-    return adopt(identity, timeline: greeting.timeline, ifToldNothingSince: known.told)
+    adopt(identity, verified: greeting.timeline)
   }
 
   /// The commit may have been trimmed, or deleted with its room.
@@ -183,26 +196,22 @@ final class PostgresHistory: Sendable {
     let known = state.withLock { $0 }
     // The present one, or one that another connection has left behind since it was read.
     if known.known.contains(history) { return }
-    _ = adopt(StoreIdentity(cluster: known.identity.cluster, history: history))
+    adopt(StoreIdentity(cluster: known.identity.cluster, history: history))
   }
 
-  /// - Parameter timeline: nil if it is not known to be another.
-  private func adopt(
-    _ identity: StoreIdentity, timeline: Int64? = nil, ifToldNothingSince told: Int? = nil
-  ) -> Bool {
-    let (isDone, isNew) = state.withLock { state in
-      if let timeline, let told, timeline != state.timeline, told != state.told { return (false, false) }
+  /// - Parameter verified: the timeline that has all that was told, or has a new history; nil if nobody has looked.
+  private func adopt(_ identity: StoreIdentity, verified timeline: Int64? = nil) {
+    let isNew = state.withLock { state in
       let isNew = state.identity != identity
       if isNew {
         state.lastCommit = nil
         state.lastBeat = nil
       }
       state.identity = identity
-      state.timeline = timeline ?? state.timeline
+      state.verified = max(state.verified, timeline ?? 0)
       state.known.insert(identity.history)
-      return (true, isNew)
+      return isNew
     }
     if isNew { settings.historyChanged?(identity) }
-    return isDone
   }
 }

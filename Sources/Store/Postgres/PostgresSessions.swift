@@ -40,6 +40,8 @@ final class PostgresSessions: Sendable {
     /// Of `waiting`, those before are taken.
     var start = 0
     var underWay = 0
+    /// Calls that run and are not urgent.
+    var unhurried = 0
     var journalsUnderWay = 0
     var sleepers = 0
     var isClosing = false
@@ -153,7 +155,10 @@ final class PostgresSessions: Sendable {
   // MARK: The threads' side
 
   /// Nil when there will be none.
-  private func next() -> Job? {
+  ///
+  /// - Parameter last: what the thread has done before.
+  private func next(after last: Kind?) -> Job? {
+    if let last, !last.isUrgent { state.withLock { $0.unhurried -= 1 } }
     while true {
       let (job, isEnd) = state.withLock { state -> (Job?, Bool) in
         if let job = take(from: &state) { return (job, false) }
@@ -169,7 +174,10 @@ final class PostgresSessions: Sendable {
 
   private func take(from state: inout State) -> Job? {
     if !state.urgent.isEmpty { return state.urgent.removeFirst() }
-    guard state.start < state.waiting.count else { return nil }
+    // One thread is always there for what the cluster waits for: others may wait for locks, one another's or of a process
+    // that stands still.
+    guard state.start < state.waiting.count, state.unhurried < max(1, settings.sessions - 1) else { return nil }
+    state.unhurried += 1
     defer {
       state.start += 1
       // Moved together now and then, not with each call.
@@ -183,7 +191,9 @@ final class PostgresSessions: Sendable {
 
   private func work() {
     var connection: PostgresConnection?
-    while let job = next() {
+    var last: Kind?
+    while let job = next(after: last) {
+      last = job.kind
       if connection?.isSound != true || connection?.timeline != history.timeline {
         connection = nil
         do throws(StoreError) {
