@@ -121,7 +121,8 @@ static int is_time_of_day(clockid_t clock) { return clock == CLOCK_REALTIME || c
 
 // Nanoseconds since 1970 at this offset, counted as one look at a clock that is wrong.
 static int64_t shift(int64_t nanos) {
-  int64_t millis = faults->clock_offset_millis;
+  int64_t millis = faults->clock_offset_millis, year = INT64_C(31536000000);
+  if (millis < -year || millis > year) return nanos;
   if (millis != 0) faults->shifted++;
   return nanos + millis * 1000000;
 }

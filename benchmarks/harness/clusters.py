@@ -27,6 +27,13 @@ def filled(command, store=None, **words):
 
 
 @contextlib.contextmanager
+def alone(scratch, _, store=None):
+    """A server that is nodes and gateway in one; gives it as the only process, and its port."""
+    with servers.running("alone", filled(ALONE, store), scratch, "/readyz") as (server, port, _):
+        yield [server], port
+
+
+@contextlib.contextmanager
 def behind_gateway(scratch, nodes=1, store=None):
     """That many nodes on one store, and a gateway before them; gives the processes, the gateway first, and its port.
 

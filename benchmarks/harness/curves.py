@@ -16,6 +16,9 @@ FEW_ROOMS = 200
 PEOPLE = 5
 # How much more an operation may cost with very many cold rooms beside.
 MAX_GROWTH = 0.2
+# Of the cluster beside a server that is alone, and of each further node.
+LEAST_OF_ALONE = 0.6
+MAX_PER_NODE = 0.15
 # What a process opens beside its connections.
 OTHER_FILES = 200
 # An address has 28 000 ports to connect from, of which others may have some.
@@ -217,24 +220,39 @@ class Loops(Curve):
 
 
 class Nodes(Curve):
-    about = "the same on more and more nodes behind a gateway, which share a store; their processor time is added up"
+    about = ("the same on a server that is alone, which is 0 here, and on more and more nodes behind a gateway, all on one kind"
+             " of store; the processes' time is added up")
     columns = [
         Column("nodes", "nodes", is_given=True), Column("operationsPerCPUSecond", "ops/CPU-s"), *RATES,
         Column("postgresMicrosPerOperation", "PostgreSQL µs/op", "{:,.1f}"),
     ]
 
     def points(self, is_quick):
-        return [{"nodes": count} for count in ((1, 2) if is_quick else (1, 2, 4))]
+        return [{"nodes": count} for count in ((0, 1, 2) if is_quick else (0, 1, 2, 3, 4))]
 
     def measure(self, bench, point):
         store, used = (bench.postgres.new_database(), bench.postgres.seconds) if bench.postgres else (None, lambda: 0)
-        with bench.run_folder() as folder, clusters.behind_gateway(folder, point["nodes"], store) as (processes, port):
+        started = clusters.behind_gateway if point["nodes"] else clusters.alone
+        with bench.run_folder() as folder, started(folder, point["nodes"], store) as (processes, port):
             arguments = ["closed-loop", *bench.settings(rooms=FEW_ROOMS, participantsPerRoom=PEOPLE)]
             report = clusters.drive(processes, port, folder, bench.load, arguments, bench.seconds, used)
         return report, {
             **rates(report), "operationsPerCPUSecond": report["server"]["operationsPerCPUSecond"],
             "postgresMicrosPerOperation": report["postgresMicrosPerOperation"],
         }
+
+
+    def judge(self, points):
+        of = {point["nodes"]: point["operationsPerCPUSecond"] for point in points}
+        if 3 in of:
+            part = of[3] / of[0]
+            yield (f"target  3 nodes and a gateway: {part:.2f} of the operations per CPU-second of the server that is alone,"
+                   f" at least {LEAST_OF_ALONE}: {'met' if part >= LEAST_OF_ALONE else 'MISSED'}")
+        for count in sorted(of):
+            if count > 1 and count - 1 in of:
+                more = of[count - 1] / of[count] - 1
+                yield (f"target  node {count} costs {more:+.0%} for each operation, at most {MAX_PER_NODE:+.0%}:"
+                       f" {'met' if more <= MAX_PER_NODE else 'MISSED'}")
 
 
 CURVES = {

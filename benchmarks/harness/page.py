@@ -27,7 +27,7 @@ def line(points, x, y):
 def costs(result):
     """What the formula takes, by its names there."""
     points = {name: curve["points"] for name, curve in result["curves"].items()}
-    rooms, loops, nodes = points["rooms"], points["loops"], points["nodes"]
+    rooms, (single, *nodes) = points["rooms"], points["nodes"]
     people = points["connections"]
     alone = [point for point in people if point["gateway"] == "–"]
     of_five = [point for point in alone if point["perRoom"] == curves.PEOPLE]
@@ -42,7 +42,7 @@ def costs(result):
     return {
         "operation": rooms[0]["microsPerOperation"],
         "delivery": line(points["participants"], "connections", "microsPerOperation")[1],
-        "gateway": nodes[0]["microsPerOperation"] / loops[0]["microsPerOperation"],
+        "gateway": nodes[0]["microsPerOperation"] / single["microsPerOperation"],
         "most": nodes[-1]["nodes"],
         "nodes": nodes[-1]["microsPerOperation"] / nodes[0]["microsPerOperation"],
         "database": nodes[-1]["postgresMicrosPerOperation"],

@@ -140,6 +140,7 @@ package struct DrillVerdict: Sendable, Codable {
     if closed > 0, !closingIsExpected { objections.append("\(closed) connections were closed") }
     if operations == 0 { objections.append("there was no load") }
     if case .failed(let reason) = report.ending { objections.append("the fault: \(reason)") }
+    if let line = report.unread.first { objections.append("the script said what means nothing: \(line)") }
     if report.isOthers { return }
     if marks.allSatisfy(\.isHealing) { objections.append("there was no fault") }
     if proofs.isEmpty { objections.append("nothing proves the fault") }

@@ -21,6 +21,8 @@ package struct FaultReport: Sendable, Equatable {
   package private(set) var proofs: [String] = []
   /// What else is worth telling.
   package private(set) var notes: [String] = []
+  /// Lines that mean nothing: a word that is misspelled would else be a fault or a proof that nobody hears of.
+  package private(set) var unread: [String] = []
   /// Whether clients may lose their connections.
   package private(set) var expectsClosing = false
   package var ending = Ending.done
@@ -33,20 +35,17 @@ package struct FaultReport: Sendable, Equatable {
   }
 
   /// Takes a line of the script: `fault`, `healed`, `proof` or `note` and a text, or `expect closed`.
-  ///
-  /// - Returns: false if it is none of these.
-  package mutating func read(_ line: String, at time: UInt64) -> Bool {
+  package mutating func read(_ line: String, at time: UInt64) {
     let words = line.split(separator: " ", maxSplits: 1)
-    guard words.count == 2 else { return false }
-    let text = String(words[1])
-    switch words[0] {
+    let text = words.count == 2 ? String(words[1]) : ""
+    switch words.first {
+    case _ where text.isEmpty: unread.append(line)
     case "fault": marks.append(Mark(time: time, text: text))
     case "healed": marks.append(Mark(time: time, text: text, isHealing: true))
     case "proof": proofs.append(text)
     case "note": notes.append(text)
     case "expect" where text == "closed": expectsClosing = true
-    default: return false
+    default: unread.append(line)
     }
-    return true
   }
 }

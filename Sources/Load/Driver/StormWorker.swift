@@ -106,6 +106,7 @@ final class StormWorker: LoadWorking {
   }
 
   fileprivate func received(_ size: Int) {
+    guard isReady else { return }
     tally.deliveries += 1
     tally.deliveredBytes += size
   }

@@ -39,6 +39,8 @@ public struct PostgresConfiguration: Sendable {
   /// clients that catch up and can be given the state instead.
   public var journalReadQueue = 1024
 
+  /// The schema of the records.
+  public var records: [RecordMigration] = []
   /// Steps of the schema beyond the released ones, in tests.
   public var extraMigrations: [(number: Int, sql: String)] = []
 

@@ -8,6 +8,8 @@ internal import Foundation
 final class PostgresConnection {
   private let pointer: OpaquePointer
   private var prepared: Set<String> = []
+  /// Those of records, by their text.
+  private var recordStatements: [String: PostgresStatement] = [:]
   private let clock = ContinuousClock()
   /// How long a statement may take.
   var answerTimeout: Duration
@@ -44,6 +46,9 @@ final class PostgresConnection {
   }
 
   deinit { PQfinish(pointer) }
+
+  /// From 0 to below 1, another one for each connection of a server: by the number of its process.
+  var share: Double { Double(PQbackendPID(pointer) % 16) / 16 }
 
   /// Whether the server has not ended the connection meanwhile, as far as its kernel has told ours.
   var isSound: Bool {
@@ -92,8 +97,8 @@ final class PostgresConnection {
   }
 
   /// Runs `body` in a transaction, which is rolled back if it throws.
-  func transaction<Value>(_ body: () throws -> Value) throws -> Value {
-    try run("BEGIN")
+  func transaction<Value>(_ begin: String = "BEGIN", _ body: () throws -> Value) throws -> Value {
+    try run(begin)
     let value: Value
     do {
       value = try body()
@@ -104,6 +109,14 @@ final class PostgresConnection {
     }
     try run("COMMIT")
     return value
+  }
+
+  /// A statement that has no name of its own.
+  func statement(for sql: String) -> PostgresStatement {
+    if let known = recordStatements[sql] { return known }
+    let statement = PostgresStatement("record_\(recordStatements.count)", sql)
+    recordStatements[sql] = statement
+    return statement
   }
 
   // MARK: Waiting

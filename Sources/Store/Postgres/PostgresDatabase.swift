@@ -71,6 +71,25 @@ enum PostgresDatabase {
       return false
     }
     return try schemaVersion(connection) == settings.migrations.last?.number
+      && settings.records.last.map { try recordsVersion(connection) == $0.number } ?? true
+  }
+
+  private static func recordsVersion(_ connection: PostgresConnection) throws -> Int {
+    try meta("records_version", on: connection).flatMap { Int($0) } ?? 0
+  }
+
+  /// Takes the next step of the records' schema, within the caller's transaction.
+  ///
+  /// - Returns: false if there is none.
+  private static func migrateRecords(
+    _ connection: PostgresConnection, _ settings: PostgresConfiguration
+  ) throws -> Bool {
+    let version = try recordsVersion(connection)
+    try StoreLabel.check(records: version, known: settings.records, place: "the store")
+    guard let next = settings.records.first(where: { $0.number == version + 1 }) else { return false }
+    try connection.run(next.sql)
+    try setMeta("records_version", "\(next.number)", on: connection)
+    return true
   }
 
   /// - Returns: whether there was nothing to do.
@@ -79,7 +98,9 @@ enum PostgresDatabase {
     try connection.run("CREATE SCHEMA IF NOT EXISTS \(PostgresSchema.name); \(PostgresSchema.meta)")
     let version = try schemaVersion(connection)
     if version > 0 { try check(connection, settings) }
-    guard let next = settings.migrations.first(where: { $0.number == version + 1 }) else { return true }
+    guard let next = settings.migrations.first(where: { $0.number == version + 1 }) else {
+      return try !migrateRecords(connection, settings)
+    }
     try connection.run(next.sql)
     if version == 0 {
       try setMeta("cluster", settings.cluster, on: connection)

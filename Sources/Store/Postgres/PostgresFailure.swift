@@ -29,6 +29,9 @@ struct PostgresFailure: Error {
   /// statements are gone.
   var spoilsConnection: Bool { isConnectionLost || state == "25006" || errorClass == "26" || errorClass == "25" }
 
+  /// Whether a transaction was undone because of another one: tried again, it may do.
+  var isConflict: Bool { state == "40001" || state == "40P01" }
+
   var storeError: StoreError {
     if isConnectionLost { return .unavailable("the connection to PostgreSQL is lost: \(message)") }
     if isCorruption { return .corrupt(message) }

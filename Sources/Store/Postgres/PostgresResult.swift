@@ -15,6 +15,18 @@ final class PostgresResult {
 
   var rows: Range<Int32> { 0..<count }
 
+  var columns: Int32 { PQnfields(pointer) }
+
+  /// - Throws: if the column is neither a number nor text.
+  func value(_ row: Int32, _ column: Int32) throws(StoreError) -> RecordValue {
+    if isNull(row, column) { return .null }
+    switch PQftype(pointer, column) {
+    case 20, 21, 23: return .integer(int64(row, column))
+    case 25, 1043, 19: return .text(string(row, column))
+    case let type: throw .refused("a column of type \(type) is no record's")
+    }
+  }
+
   func isNull(_ row: Int32, _ column: Int32) -> Bool { PQgetisnull(pointer, row, column) != 0 }
 
   /// A number of whatever width it came in.

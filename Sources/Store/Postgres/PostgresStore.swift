@@ -49,6 +49,14 @@ public final class PostgresStore: RoomStore {
     await sessions.close()
   }
 
+  /// Runs `body` on a connection that other calls may have after it.
+  func records<Value: Sendable>(
+    _ kind: PostgresSessions.Kind, _ body: @escaping @Sendable (PostgresConnection, PostgresHistory) throws -> Value
+  ) async throws(StoreError) -> Value {
+    let history = writer.history
+    return try await sessions.call(kind) { try body($0, history) }
+  }
+
   // MARK: Ownership
 
   public func claim(_ claims: [SlotClaim], for node: NodeID) async throws(StoreError) -> [Slot: Epoch] {

@@ -8,8 +8,12 @@ struct DrillCommand: AsyncParsableCommand {
     commandName: "drill",
     abstract: "Load a cluster while a script harms it, and audit what its clients were told.",
     discussion: """
-      Example: stonepot drill cluster/drills/kill --url ws://127.0.0.1:1999 --url ws://127.0.0.1:2000
+      Example: stonepot drill ./restart-a-node --url ws://127.0.0.1:1999 --url ws://127.0.0.1:2000
       Example: stonepot drill --seconds 60 --url wss://order.example.com
+
+      The cluster must be in open mode, and let one address have so many connections, rooms and messages: \
+      STONEPOT_ADDRESS_LIMITS=off STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off. Clusters for trying out, and \
+      scripts that harm them, are in the folder cluster of the sources.
 
       The script is any program. The load begins before it and ends with it. On its standard output it says what it does, \
       a line each: `fault TEXT` when a fault begins and `healed TEXT` when it ends, `proof TEXT` how it is known that it \

@@ -32,7 +32,7 @@ struct FaultScript: Sendable {
       while let end = unread.firstIndex(of: UInt8(ascii: "\n")) {
         let line = String(decoding: unread[..<end], as: UTF8.self)
         unread.removeSubrange(...end)
-        _ = report.read(line, at: now)
+        report.read(line, at: now)
         tell(line)
       }
     }

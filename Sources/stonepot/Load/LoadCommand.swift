@@ -18,6 +18,9 @@ struct RunLoadCommand: AsyncParsableCommand {
       Examples: stonepot load benchmarks/scenarios/lunch-rush.json --url wss://orders.example --html rush.html
                 stonepot load closed-loop --set rooms=50 --set dialect=2 --pid 4711 --json run.json
 
+      The server must be in open mode, and let one address have so many connections, rooms and messages: \
+      STONEPOT_ADDRESS_LIMITS=off STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off.
+
       Kinds: closed-loop, each participant sends its next operation when it has seen the last; open-loop, operations come \
       at a steady rate, and latency counts from when each was due; idle, participants join and do nothing; rush, orders \
       begin at a steady rate, are filled and finalized; storm, everybody loses the connection at once and comes back; \
