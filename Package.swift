@@ -68,6 +68,8 @@ let package = Package(
     .target(
       name: "Rooms", dependencies: ["RoomCore", "JSONText", "Store", collections, logging, metrics],
       swiftSettings: settings),
+    // The records.
+    .target(name: "Directory", dependencies: ["RoomCore", "JSONText", "Ordering", "Store"], swiftSettings: settings),
     // Floor 4: the way to a room.
     .target(
       name: "Link",
@@ -83,7 +85,8 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Link", collections, logging, metrics,
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", collections, logging,
+        metrics,
         coreMetrics,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -113,7 +116,9 @@ let package = Package(
     .executableTarget(
       name: "stonepot",
       dependencies: [
-        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Link", "Gateway", "Load", logging,
+        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Gateway",
+        "Load",
+        logging,
         metrics, .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -173,6 +178,10 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
+      name: "DirectoryTests",
+      dependencies: ["Directory", "Ordering", "Store", "StoreTesting", "RoomCore", "TestSupport"],
+      swiftSettings: settings),
+    .testTarget(
       name: "LinkTests",
       dependencies: [
         "Link", "Membership", "Wire", "Store", "Rooms", "Ordering", "RoomCore", "JSONText", "TestSupport", logging,
@@ -185,8 +194,9 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Gateway", "Load", "Link", "Rooms", "Wire", "Store", "StoreTesting", "Ordering", "Membership", "RoomCore",
-        "JSONText", "TestSupport", logging, coreMetrics, "stonepot", .product(name: "JWTKit", package: "jwt-kit"),
+        "Gateway", "Load", "Link", "Rooms", "Directory", "Wire", "Store", "StoreTesting", "Ordering", "Membership",
+        "RoomCore", "JSONText", "TestSupport", logging, coreMetrics, "stonepot",
+        .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ] + nio,
       swiftSettings: settings),

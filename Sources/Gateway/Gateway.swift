@@ -1,4 +1,5 @@
 import CoreMetrics
+package import Directory
 import Foundation
 import Hummingbird
 package import Link
@@ -28,11 +29,13 @@ package struct Gateway: Sendable {
   ///     other life of this one.
   ///   - isReady: whether the store takes writes.
   ///   - cluster: what this process knows of its cluster, and has done in it; nil: it is alone.
+  ///   - records: the customers, circles and orders, and what their tenants say; nil: they are elsewhere.
   package init(
     settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup,
     numbers: SessionNumbers = SessionNumbers(), operationPrefix: String, time: any TimeSource,
     metrics: PrometheusRegistry, logger: Logger,
-    isReady: @escaping @Sendable () async -> Bool, cluster: (any ClusterDesk)? = nil
+    isReady: @escaping @Sendable () async -> Bool, cluster: (any ClusterDesk)? = nil,
+    records: (directory: Directory, tenant: TenantContext)? = nil
   ) async throws {
     var loops: [LoopHandle] = []
     for loop in group.makeIterator() {
@@ -43,7 +46,9 @@ package struct Gateway: Sendable {
       loops: loops, link: link, settings: settings, time: time, numbers: numbers,
       operationPrefix: operationPrefix, metrics: counters)
     connections = Connections(settings: settings, metrics: counters)
-    routes = Routes(hub: hub, metrics: metrics, isReady: isReady, cluster: cluster)
+    routes = Routes(
+      hub: hub, metrics: metrics, isReady: isReady, cluster: cluster,
+      records: records.map { DirectoryRoutes(directory: $0.directory, settings: settings, tenant: $0.tenant) })
     self.settings = settings
     self.logger = logger
     self.group = group

@@ -9,6 +9,13 @@ struct StoreLabel {
   let knownSchema: Int
   let knownFeatures: Int
 
+  /// - Throws: `StoreError.refused` if the records are a newer program's.
+  static func check(records version: Int, known: [RecordMigration], place: String) throws(StoreError) {
+    // A program without records leaves them alone.
+    guard let newest = known.last?.number, version > newest else { return }
+    throw .refused("\(place) has records of version \(version), and this program knows no further than \(newest)")
+  }
+
   /// - Parameters:
   ///   - schema: the store's.
   ///   - meta: reads one of the store's words about itself.

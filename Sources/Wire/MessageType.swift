@@ -189,7 +189,7 @@ enum MessageType: String, CaseIterable, FieldValue {
 }
 
 /// A phone number. What it looks like is the tenant's to say; here it only must not have been a number.
-private struct PhoneText: FieldValue {
+struct PhoneText: FieldValue {
   static let rule = "a string, in quotes: a number would lose zeros"
   let text: String
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Directory
 import Foundation
 import RoomCore
 import Store
@@ -46,7 +47,7 @@ enum StoreAddress: CustomStringConvertible {
   /// - Parameter isShared: whether other nodes of the cluster use the same file.
   func open(
     cluster: String, isShared: Bool, historyChanged: @escaping @Sendable (StoreIdentity) -> Void
-  ) async throws -> any RoomStore {
+  ) async throws -> any RoomStore & RecordStore {
     switch self {
     case .sqlite(let path):
       let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
@@ -55,12 +56,14 @@ enum StoreAddress: CustomStringConvertible {
       } catch {
         throw StartFailure(message: "the folder \(directory.path) cannot be made: \(error.localizedDescription)")
       }
-      return try await SQLiteStore.open(
-        SQLiteConfiguration(
-          path: path, cluster: cluster, history: randomName(), mode: isShared ? .shared : .exclusive))
+      var configuration = SQLiteConfiguration(
+        path: path, cluster: cluster, history: randomName(), mode: isShared ? .shared : .exclusive)
+      configuration.records = DirectorySchema.migrations
+      return try await SQLiteStore.open(configuration)
     case .postgres(let url):
       var configuration = PostgresConfiguration(url: url, cluster: cluster, history: randomName())
       configuration.historyChanged = historyChanged
+      configuration.records = DirectorySchema.migrations
       return try await PostgresStore.open(configuration)
     }
   }

@@ -14,6 +14,8 @@ struct Routes: Sendable {
   let isReady: @Sendable () async -> Bool
   /// Nil: the process is alone.
   let cluster: (any ClusterDesk)?
+  /// Nil: the records are elsewhere.
+  let records: DirectoryRoutes?
 
   func responder() -> some HTTPResponder<BasicRequestContext> {
     let router = Router(options: .autoGenerateHeadEndpoints)
@@ -25,6 +27,7 @@ struct Routes: Sendable {
     }
     if let cluster { ClusterRoutes(desk: cluster, hub: hub).add(to: router) }
     if hub.settings.takesClients {
+      records?.add(to: router)
       for path in ["parties/**", "party/**"] as [RouterPath] {
         router.get(path) { request, _ in try await readRoom(request) }
       }

@@ -20,6 +20,8 @@ public struct SQLiteConfiguration: Sendable {
   /// Used when the file is new: a random string, made by the caller.
   public var history: String
   public var mode: Mode
+  /// The schema of the records.
+  public var records: [RecordMigration] = []
 
   public var bounds = GroupBounds()
   /// The largest text of one commit or snapshot, 64 MiB by default.

@@ -94,6 +94,10 @@ enum SQLiteFile {
         let version = try schemaVersion(connection)
         if version > 0 { try check(connection, settings) }
         guard let next = migrations.first(where: { $0.number == version + 1 }) else {
+          if try migrateRecords(connection, settings) {
+            try executeSQL("COMMIT", on: connection)
+            continue
+          }
           let identity = try identity(connection, settings)
           try executeSQL("ROLLBACK", on: connection)
           return identity
@@ -114,6 +118,18 @@ enum SQLiteFile {
         throw error
       }
     }
+  }
+
+  /// Takes the next step of the records' schema, within the caller's transaction.
+  ///
+  /// - Returns: false if there is none.
+  private static func migrateRecords(_ connection: OpaquePointer, _ settings: SQLiteConfiguration) throws -> Bool {
+    let version = try meta("records_version", on: connection).flatMap { Int($0) } ?? 0
+    try StoreLabel.check(records: version, known: settings.records, place: settings.path)
+    guard let next = settings.records.first(where: { $0.number == version + 1 }) else { return false }
+    try executeSQL(next.sql, on: connection)
+    try setMeta("records_version", "\(next.number)", on: connection)
+    return true
   }
 
   /// What the file says of itself, refused if that is not what this program can work with.

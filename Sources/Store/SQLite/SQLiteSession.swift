@@ -20,6 +20,8 @@ final class SQLiteSession {
   let connection: OpaquePointer
   private let commitFault: (@Sendable (_ commit: () -> Int32) -> Int32)?
   private var statements: [SQLiteStatement] = []
+  /// Those of records, by their text.
+  private var recordStatements: [String: SQLiteStatement] = [:]
   private var rooms: [RoomID: KnownRoom] = [:]
   private var dataVersion: Int64 = -1
   /// Epochs by slot, as read in this transaction.
@@ -140,7 +142,18 @@ final class SQLiteSession {
   /// To be called before the connection is closed; the session is not used afterwards.
   func finish() {
     for statement in statements { statement.finalize() }
+    for statement in recordStatements.values { statement.finalize() }
     statements = []
+    recordStatements = [:]
+  }
+
+  // MARK: Records
+
+  func recordStatement(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
+    if let known = recordStatements[sql] { return known }
+    let statement = try SQLiteStatement(preparing: sql, on: connection)
+    recordStatements[sql] = statement
+    return statement
   }
 
   // MARK: Transactions

@@ -38,6 +38,10 @@ struct SQLiteStatement {
     check(sqlite3_bind_int64(pointer, index, value))
   }
 
+  func bindNull(_ index: Int32) {
+    check(sqlite3_bind_null(pointer, index))
+  }
+
   func bind(_ index: Int32, _ value: Int) {
     bind(index, Int64(value))
   }
@@ -109,6 +113,16 @@ struct SQLiteStatement {
   func int64(_ column: Int32) -> Int64 { sqlite3_column_int64(pointer, column) }
   func int(_ column: Int32) -> Int { Int(int64(column)) }
   func isNull(_ column: Int32) -> Bool { sqlite3_column_type(pointer, column) == SQLITE_NULL }
+
+  var columns: Int32 { sqlite3_column_count(pointer) }
+
+  func value(_ column: Int32) -> RecordValue {
+    switch sqlite3_column_type(pointer, column) {
+    case SQLITE_NULL: .null
+    case SQLITE_INTEGER: .integer(int64(column))
+    default: .text(string(column))
+    }
+  }
 
   /// Valid until the next step.
   func bytes(_ column: Int32) -> UnsafeRawBufferPointer {

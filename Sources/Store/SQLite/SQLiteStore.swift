@@ -265,7 +265,7 @@ public final class SQLiteStore: RoomStore {
     return known
   }
 
-  private func write<Value: Sendable>(
+  func write<Value: Sendable>(
     bytes: Int = 0, _ body: @escaping @Sendable (SQLiteSession) throws -> Value
   ) async throws(StoreError) -> Value {
     switch access {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Directory
 import Foundation
 import Gateway
 import Link
@@ -72,7 +73,9 @@ struct Node {
     MultiThreadedEventLoopGroup(numberOfThreads: settings.loops ?? max(1, System.coreCount / 2))
   }
 
-  private func serve(from store: any RoomStore, _ histories: StoreHistories, _ beginning: Beginning) async throws {
+  private func serve(from store: any RoomStore & RecordStore, _ histories: StoreHistories, _ beginning: Beginning)
+    async throws
+  {
     let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
@@ -108,7 +111,8 @@ struct Node {
     let gateway = try await Gateway(
       settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
       time: time, metrics: beginning.metrics, logger: logger,
-      isReady: { await readiness.isReady() }, cluster: member)
+      isReady: { await readiness.isReady() }, cluster: member,
+      records: (Directory(store: store, now: { time.now() }, makeID: randomName), tenant))
     let rooms = RoomsService(
       registry: registry, gateway: gateway, agent: member?.agent, deadlines: Deadlines(), logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
@@ -219,7 +223,7 @@ struct Node {
     }
   }
 
-  private func openStore(telling histories: StoreHistories) async throws -> any RoomStore {
+  private func openStore(telling histories: StoreHistories) async throws -> any RoomStore & RecordStore {
     do {
       return try await settings.store.open(cluster: settings.cluster, isShared: settings.peers != nil) {
         histories.tell($0.history)

@@ -1,4 +1,5 @@
 import CoreMetrics
+import Directory
 import Foundation
 import Gateway
 import Link
@@ -55,8 +56,12 @@ final class TestServer: Sendable {
 
   init(path: String, settings: TestSettings) async throws {
     let metrics = Self.metrics
-    let sqlite = try await SQLiteStore.open(SQLiteConfiguration(path: path, history: Self.history))
+    var configuration = SQLiteConfiguration(path: path, history: Self.history)
+    configuration.records = DirectorySchema.migrations
+    let sqlite = try await SQLiteStore.open(configuration)
     let store = FaultyStore(sqlite)
+    let time = settings.time
+    let directory = Directory(store: sqlite, now: { time.now() }, makeID: { UUID().uuidString })
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let tenant = settings.tenant
@@ -85,7 +90,7 @@ final class TestServer: Sendable {
         } catch {
           return false
         }
-      })
+      }, records: (directory, tenant))
     let listening = Promised<Int>()
     serving = Task { try await gateway.run { listening.fulfil($0) } }
     port = await listening.value

@@ -1,0 +1,82 @@
+import Directory
+import Foundation
+import Ordering
+import RoomCore
+import Store
+import StoreTesting
+import Synchronization
+import TestSupport
+import Testing
+
+/// The stores that records are kept in.
+enum Engine: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case sqlite, postgres
+
+  var testDescription: String { rawValue }
+}
+
+/// A directory in a store of its own, with a clock that goes on by a millisecond at each look.
+struct DirectoryHarness: Sendable {
+  let engine: Engine
+  private let place: any Sendable
+  private let openStore: @Sendable () async throws -> any RoomStore & RecordStore
+  let store: any RoomStore & RecordStore
+  let directory: Directory
+
+  init(_ engine: Engine) async throws {
+    self.engine = engine
+    switch engine {
+    case .sqlite:
+      let file = try TemporaryFile()
+      place = file
+      openStore = {
+        var configuration = SQLiteConfiguration(path: file.path, history: "history")
+        configuration.records = DirectorySchema.migrations
+        return try await SQLiteStore.open(configuration)
+      }
+    case .postgres:
+      let server = try await PostgresServer.shared()
+      let url = try server.makeDatabase()
+      place = server
+      openStore = {
+        var configuration = PostgresConfiguration(url: url, history: "history")
+        configuration.records = DirectorySchema.migrations
+        return try await PostgresStore.open(configuration)
+      }
+    }
+    store = try await openStore()
+    directory = Self.directory(on: store)
+  }
+
+  private static func directory(on store: any RecordStore) -> Directory {
+    let time = Mutex<Int64>(1_000_000)
+    let number = Mutex(0)
+    return Directory(store: store) {
+      Timestamp(
+        millis: time.withLock {
+          $0 += 1
+          return $0
+        })
+    } makeID: {
+      number.withLock {
+        $0 += 1
+        return "id-\($0)"
+      }
+    }
+  }
+
+  static func phone(_ number: Int) -> PhoneNumber {
+    guard let phone = try? PhoneNumber("\(9_000_000_000 + number)") else { preconditionFailure("\(number)") }
+    return phone
+  }
+
+  /// What a request was refused with; nil if it was not.
+  static func refusal(_ body: () async throws -> Void) async throws -> RecordRejection.Code? {
+    do {
+      try await body()
+      return nil
+    } catch let rejection as RecordRejection {
+      return rejection.code
+    }
+  }
+}
