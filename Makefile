@@ -13,7 +13,7 @@ SCENARIOS = group-orders
 PEER_SCENARIOS = group-orders group-orders-deltas big-room
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build cluster cluster-down drill soak simulate simulate-mutants test test-tsan test-asan fuzz conformance \
+.PHONY: help run build cluster cluster-down drill drills soak simulate simulate-mutants test test-tsan test-asan fuzz conformance \
 	bench bench-micro bench-peers bench-scale format lint setup setup-cluster setup-drill setup-test setup-conformance \
 	setup-bench setup-peers setup-scale
 
@@ -22,6 +22,7 @@ help:
 	@echo 'make cluster      build and start three nodes and two gateways on this machine; cluster/local does more'
 	@echo 'make cluster-down stop them'
 	@echo 'make drill        harm such a cluster under load and audit what its clients saw; DRILL=kill, STORE=sqlite, …'
+	@echo 'make drills       all drills, with both stores, about twenty minutes; what each found is in data/drills'
 	@echo 'make soak         load such a cluster for MINUTES=10, with faults, and see that what it takes levels off'
 	@echo 'make test         everything that continuous integration runs'
 	@echo 'make test-tsan    the tests with the thread sanitizer'
@@ -55,6 +56,9 @@ drill: setup-drill build
 # Ten minutes and more say whether what it takes levels off.
 soak: setup-drill build
 	@MINUTES='$(MINUTES)' cluster/drill soak
+
+drills: setup-drill build
+	@cluster/all-drills
 
 build: setup
 	$(SWIFT_BUILD) -c release --product stonepot

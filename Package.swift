@@ -109,6 +109,7 @@ let package = Package(
       dependencies: [
         "CNghttp2", .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],

@@ -46,6 +46,14 @@ public enum DirectorySchema {
         );
         CREATE INDEX circle_members_by_customer ON circle_members (tenant, phone, joined_at, circle);
 
+        CREATE TABLE menus (
+          tenant text PRIMARY KEY,
+          currency text NOT NULL,
+          dishes text NOT NULL,
+          updated_at int8 NOT NULL,
+          version int8 NOT NULL
+        );
+
         CREATE TABLE orders (
           id text PRIMARY KEY,
           tenant text NOT NULL,

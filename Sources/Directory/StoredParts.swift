@@ -153,4 +153,65 @@ enum StoredParts {
       return PlacedOrder.Moment(status: status, at: at)
     }
   }
+
+  // MARK: Menus
+
+  static func text(_ dishes: [Menu.Dish]) -> String {
+    text { writer in
+      writer.beginArray()
+      for dish in dishes {
+        writer.beginObject()
+        writer.field("id", dish.id)
+        writer.field("name", dish.name)
+        writer.field("type", dish.type.rawValue)
+        writer.field("price", dish.price.minorUnits)
+        writer.key("options")
+        writer.beginArray()
+        for option in dish.options {
+          writer.beginObject()
+          writer.field("name", option.name)
+          writer.field("price", option.price.minorUnits)
+          writer.endObject()
+        }
+        writer.endArray()
+        writer.field("isAvailable", dish.isAvailable)
+        writer.endObject()
+      }
+      writer.endArray()
+    }
+  }
+
+  static func dishes(_ text: String) throws(StoreError) -> [Menu.Dish] {
+    try array(text) { reader throws(JSONError) in
+      var dish = Menu.Dish(id: "", name: "", type: .veg, price: .zero)
+      try reader.beginObject()
+      while let key = try reader.nextKey() {
+        switch key {
+        case "id": dish.id = try reader.string()
+        case "name": dish.name = try reader.string()
+        case "type": dish.type = try word(&reader)
+        case "price": dish.price = Money(minorUnits: try reader.integer())
+        case "options":
+          try reader.beginArray()
+          while try reader.nextElement() { dish.options.append(try option(&reader)) }
+        case "isAvailable": dish.isAvailable = try reader.bool()
+        default: try reader.skip()
+        }
+      }
+      return dish
+    }
+  }
+
+  private static func option(_ reader: inout JSONReader) throws(JSONError) -> Menu.Option {
+    var option = Menu.Option(name: "", price: .zero)
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
+      switch key {
+      case "name": option.name = try reader.string()
+      case "price": option.price = Money(minorUnits: try reader.integer())
+      default: try reader.skip()
+      }
+    }
+    return option
+  }
 }

@@ -119,6 +119,33 @@ struct DirectoryTests {
     await harness.store.close()
   }
 
+  @Test("a menu is put in the place of the last one", arguments: Engine.allCases)
+  func menus(engine: Engine) async throws {
+    let harness = try await DirectoryHarness(engine)
+    let directory = harness.directory
+    #expect(try await DirectoryHarness.refusal { _ = try await directory.menu("t") } == .menuNotFound)
+    let dishes = [
+      Menu.Dish(
+        id: "dal", name: "Dal \"makhani\"", type: .veg, price: Money(minorUnits: 29950),
+        options: [Menu.Option(name: "Ghee", price: Money(minorUnits: 2000))]),
+      Menu.Dish(id: "fish", name: "Fish", type: .nonVeg, price: .zero, isAvailable: false),
+    ]
+    let first = try await directory.putMenu("t", dishes, currency: .inr)
+    #expect(try await directory.menu("t") == first)
+    let second = try await directory.putMenu("t", [dishes[1]], currency: .inr, seen: 1)
+    #expect(second.version == 2 && second.updatedAt > first.updatedAt)
+    #expect(try await directory.menu("t") == second)
+    #expect(
+      try await DirectoryHarness.refusal { _ = try await directory.putMenu("t", dishes, currency: .inr, seen: 1) }
+        == .versionMismatch)
+    #expect(
+      try await DirectoryHarness.refusal {
+        _ = try await directory.putMenu("t", [dishes[0], dishes[0]], currency: .inr)
+      } == .invalidField)
+    #expect(try await DirectoryHarness.refusal { _ = try await directory.menu("u") } == .menuNotFound)
+    await harness.store.close()
+  }
+
   @Test("what a page token may not be", arguments: ["", ".", "1", "x.y", "1.", "99999999999999999999.a"])
   func badToken(text: String) {
     #expect(throws: RecordRejection.self) { try PageToken(text: text) }

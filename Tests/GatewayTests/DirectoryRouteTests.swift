@@ -88,6 +88,43 @@ struct DirectoryRouteTests {
     }
   }
 
+  @Test("a menu is put, seen, and changed only by who has seen it")
+  func menu() async throws {
+    try await withServer { server async throws in
+      let connection = try await RawConnection.open(server.port)
+      let path = "\(Self.base)/menu"
+      #expect(try await connection.call("GET \(path)").status == 404)
+      let dal = #"{"id":"dal","name":"Dal","type":"veg","price":299.5,"options":[{"name":"Ghee","price":20}]}"#
+      let made = try await connection.call("PUT \(path)", "{\"dishes\":[\(dal)]}")
+      #expect(made.status == 201 && made.header("etag") == "\"1\"", "\(made.body)")
+      let menu = try JSON(parsing: try await connection.call("GET \(path)").body)
+      #expect(menu == (try JSON(parsing: made.body)))
+      #expect(menu["dishes"][0]["price"] == 299.5 && menu["dishes"][0]["options"][0]["name"] == "Ghee")
+      #expect(menu["dishes"][0]["available"] == true)
+      let gone = dal.replacing("\"type\"", with: "\"available\":false,\"type\"")
+      let put = "PUT \(path)"
+      #expect(try await connection.call(put, "{\"dishes\":[\(gone)]}", headers: ["If-Match: \"1\""]).status == 200)
+      #expect(try await connection.call(put, "{\"dishes\":[]}", headers: ["If-Match: \"1\""]).status == 412)
+      let refusals = [
+        ("{}", "dishes is missing"), (#"{"dishes":{}}"#, "array"), ("{\"dishes\":[\(dal),\(dal)]}", "another dish's"),
+        (#"{"dishes":[{"id":"a","name":"A","type":"fish","price":1}]}"#, "non-veg"),
+        (#"{"dishes":[{"id":"a","name":"A","type":"veg","price":0.001}]}"#, "dishes.price"),
+        (#"{"dishes":[{"id":"a","name":"A","type":"veg"}]}"#, "dishes.price is missing"),
+        (
+          #"{"dishes":[{"id":"a","name":"A","type":"veg","price":1,"options":[{"name":"x"}]}]}"#, "dishes.options.price"
+        ),
+        (#"{"dishes":[{"id":"","name":"A","type":"veg","price":1}]}"#, "dishes[0].id"),
+      ]
+      for (body, word) in refusals {
+        let response = try await connection.call(put, body)
+        let problem = try JSON(parsing: response.body)
+        #expect(response.status == 422 && problem["detail"].string?.contains(word) == true, "\(body): \(response.body)")
+      }
+      let now = try JSON(parsing: try await connection.call("GET \(path)").body)
+      #expect(now["version"] == 2 && now["dishes"][0]["available"] == false)
+    }
+  }
+
   struct Refusal: Sendable, CustomTestStringConvertible {
     let line: String
     let body: String

@@ -71,6 +71,47 @@ struct LoadKindTests {
     }
   }
 
+  @Test("a server that asks for tokens is given them, in both dialects")
+  func tokens() async throws {
+    let secret = "a secret of at least 32 bytes, as it must be"
+    let tokens = try await RoomTokens(secret: secret)
+    try await withServer {
+      $0.gateway.messagesPerSecond = 0
+      $0.gateway.tokens = tokens
+    } _: { server async throws in
+      var target = target(server)
+      var rush = RushScenario(roomPrefix: "rush")
+      rush.ordersPerSecond = 5
+      rush.measuredSeconds = 1
+      rush.patienceSeconds = 60
+      var storm = StormScenario(roomPrefix: "storm")
+      storm.rooms = 2
+      storm.secondsApart = 0.3
+      storm.measuredSeconds = 1
+      let workloads: [Workload] = [.rush(rush), .storm(storm)]
+      for workload in workloads {
+        await #expect(throws: (any Error).self) {
+          guard try await LoadRunner(workload, target: target).run().errors == LoadErrors() else {
+            throw LoadFailure.setup("refused, as it should be")
+          }
+        }
+      }
+      target.tokens = RoomTokenMaker(secret: secret, expiry: Int.max / 2)
+      for workload in workloads {
+        let report = try await LoadRunner(workload, target: target).run()
+        #expect(report.errors == LoadErrors() && report.operations > 0)
+      }
+      var drill = DrillScenario(roomPrefix: "drill")
+      drill.rooms = 2
+      drill.operationsPerSecond = 100
+      let verdict = try await DrillRunner(scenario: drill, gateways: [target]).run {
+        try await Task.sleep(for: .milliseconds(300))
+        return FaultReport(isOthers: true)
+      }.verdict
+      #expect(verdict.objections == [] && verdict.acknowledged > 0)
+    }
+  }
+
   @Test("a server that does not speak HTTP/2 is a failure that says so")
   func noHTTP2() async throws {
     try await withCalmServer { server async throws in

@@ -51,7 +51,7 @@ struct SQLiteReadTests {
     let heads = try await withThrowingTaskGroup(of: SequenceNumber?.self) { group in
       for _ in 0..<100 { group.addTask { [a] in try await reader.load(a)?.head } }
       // The others wait for a connection.
-      await until { gate.waiting == 4 && (end == .closingAVisitor || store.statistics.readDepth == 100) }
+      await until { gate.waiting == 4 && reader.statistics.readDepth == 100 }
       async let ending: Void = {
         switch end {
         case .reconnecting:

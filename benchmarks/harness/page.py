@@ -118,7 +118,7 @@ def section(result):
         curve = curves.CURVES[name]
         given = sum(column.is_given for column in curve.columns)
         lines += [f"**{name.capitalize()}**: {curve.about}.", "", *markdown(curves.rows(curve, found["points"]), given), ""]
-        lines += [sentence.removeprefix("target  ") + "." for sentence in curve.judge(found["points"])]
+        lines += ["- " + sentence.removeprefix("target  ") + "." for sentence in curve.judge(found["points"])]
         lines += [""] if lines[-1] else []
     cost = costs(result)
     lines += ["**Costs**, worked out of these:", "", *markdown(cost_rows(cost), 2), ""]

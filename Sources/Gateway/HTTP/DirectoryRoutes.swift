@@ -26,6 +26,7 @@ struct DirectoryRoutes: Sendable {
     customers(router, base)
     circles(router, base)
     orders(router, base)
+    menus(router, base)
   }
 
   // MARK: Customers
@@ -173,6 +174,25 @@ struct DirectoryRoutes: Sendable {
     }
   }
 
+  // MARK: Menus
+
+  private func menus(_ router: Router<BasicRequestContext>, _ base: String) {
+    router.put("\(base)/menu") { request, context in
+      try await answer(request, context) { call in
+        let asked = try MenuRequest(try await call.body(), currency: tenant.currency)
+        let menu = try await directory.putMenu(
+          call.tenant, asked.dishes, currency: tenant.currency, seen: try call.seen())
+        return Self.entity(menu.version, status: menu.version == 1 ? .created : .ok) { $0.menu(menu) }
+      }
+    }
+    router.get("\(base)/menu") { request, context in
+      try await answer(request, context) { call in
+        let menu = try await directory.menu(call.tenant)
+        return Self.entity(menu.version) { $0.menu(menu) }
+      }
+    }
+  }
+
   // MARK: Asking and answering
 
   private func phone(_ text: String, _ field: String) throws(RecordRejection) -> PhoneNumber {
@@ -308,7 +328,7 @@ extension Problem {
       switch rejection.code {
       case .invalidField, .idempotencyConflict: 422
       case .invalidPageToken: 400
-      case .customerNotFound, .circleNotFound, .orderNotFound: 404
+      case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound: 404
       case .notMember, .notOwner: 403
       case .ownerStays, .limitExceeded, .invalidTransition: 409
       case .versionMismatch: 412

@@ -55,6 +55,8 @@ package struct DrillVerdict: Sendable, Codable {
   /// Who owned the slots, now and then, as far as gateways knew.
   package var ownership: [OwnershipMoment] = []
   package var proofs: [String] = []
+  /// After how long faults were known in the cluster, where that was measured.
+  package var detectionMillis: [Int] = []
   package var notes: [String] = []
   /// Why the verdict is what it is; empty: all is well.
   package var objections: [String] = []
@@ -107,6 +109,7 @@ package struct DrillVerdict: Sendable, Codable {
         recoverySeconds: rounded(Double((answered.max() ?? mark.time) - mark.time) / 1e9))
     }
     proofs = report.proofs
+    detectionMillis = report.detections
     notes = report.notes
     closingIsExpected = report.expectsClosing
     judge(report)

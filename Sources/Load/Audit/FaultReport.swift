@@ -19,6 +19,8 @@ package struct FaultReport: Sendable, Equatable {
   package private(set) var marks: [Mark] = []
   /// How it is known that they happened.
   package private(set) var proofs: [String] = []
+  /// After how many milliseconds each was known to others in the cluster, where that was measured.
+  package private(set) var detections: [Int] = []
   /// What else is worth telling.
   package private(set) var notes: [String] = []
   /// Lines that mean nothing: a word that is misspelled would else be a fault or a proof that nobody hears of.
@@ -34,7 +36,8 @@ package struct FaultReport: Sendable, Equatable {
     expectsClosing = isOthers
   }
 
-  /// Takes a line of the script: `fault`, `healed`, `proof` or `note` and a text, or `expect closed`.
+  /// Takes a line of the script: `fault`, `healed`, `proof` or `note` and a text, `detected` and milliseconds,
+  /// or `expect closed`.
   package mutating func read(_ line: String, at time: UInt64) {
     let words = line.split(separator: " ", maxSplits: 1)
     let text = words.count == 2 ? String(words[1]) : ""
@@ -44,6 +47,8 @@ package struct FaultReport: Sendable, Equatable {
     case "healed": marks.append(Mark(time: time, text: text, isHealing: true))
     case "proof": proofs.append(text)
     case "note": notes.append(text)
+    case "detected":
+      if let millis = Int(text) { detections.append(millis) } else { unread.append(line) }
     case "expect" where text == "closed": expectsClosing = true
     default: unread.append(line)
     }

@@ -47,6 +47,7 @@ final class DrillClient: DialedClient {
   }
 
   var id: String { room.names.id(number) }
+  var participant: String { id }
   var unanswered: Int { pending.count }
 
   // MARK: Connections

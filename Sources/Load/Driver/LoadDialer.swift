@@ -6,6 +6,13 @@ import NIOSSL
 protocol DialedClient: WebSocketReceiver {
   /// Nil when there is no connection.
   var handler: WebSocketChannelHandler<Self>? { get set }
+  /// Who it acts for, where a server asks for tokens.
+  var participant: String { get }
+}
+
+extension DialedClient {
+  /// Who only looks is nobody in particular.
+  var participant: String { "onlooker" }
 }
 
 /// What all connections to a server have in common.
@@ -73,6 +80,9 @@ final class LoadDialer {
     let target = dialing.target
     var path = target.path + room
     if dialect == .deltas { path += "?v=2" + query }
+    if let tokens = target.tokens {
+      path += (dialect == .deltas ? "&" : "?") + "token=" + tokens.token(for: client.participant, in: room)
+    }
     let request = UpgradeExchange.request(host: target.host, port: target.port, path: path)
     let bound = NIOLoopBound(client, eventLoop: eventLoop)
     defer { dialed += 1 }

@@ -33,6 +33,7 @@ final class LoadParticipant: LoadClient {
   }
 
   var id: String { room.names.id(index) }
+  var participant: String { id }
   private var inFlight: Int { times.count - broadcasts.of(index) }
 
   func send(_ text: String) {

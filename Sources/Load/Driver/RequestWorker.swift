@@ -8,7 +8,8 @@ final class RequestWorker: LoadWorking {
   private let eventLoop: any EventLoop
   /// Makes the rooms.
   private let maker: LoadWorker
-  private let paths: [String]
+  /// One for each room.
+  private let requests: [HTTP2Request]
   private var connections: [HTTP2ClientHandler] = []
   private var channels: [any Channel] = []
   private var window = LoadWindow(start: .max, end: .max)
@@ -30,7 +31,12 @@ final class RequestWorker: LoadWorking {
     made.itemsPerRoom = scenario.itemsPerRoom
     made.setupTimeoutSeconds = scenario.setupTimeoutSeconds
     maker = LoadWorker(scenario: made, dialing: rooms, rooms: Array(0..<scenario.rooms), eventLoop: eventLoop)
-    paths = (0..<scenario.rooms).map { "\(dialing.target.path)\(scenario.roomPrefix)-\($0)" }
+    let target = dialing.target
+    requests = (0..<scenario.rooms).map { number in
+      let room = "\(scenario.roomPrefix)-\(number)"
+      let token = target.tokens?.token(for: "onlooker", in: room)
+      return HTTP2Request("GET", target.path + room, headers: token.map { [("authorization", "Bearer \($0)")] } ?? [])
+    }
   }
 
   var readiness: (ready: Int, all: Int) { maker.readiness }
@@ -96,9 +102,10 @@ final class RequestWorker: LoadWorking {
   }
 
   private func request(on connection: HTTP2ClientHandler, due: UInt64) {
-    let path = paths[sent % paths.count]
+    let request = requests[sent % requests.count]
+    let path = request.path
     sent += 1
-    connection.send(HTTP2Request("GET", path)) { result in
+    connection.send(request) { result in
       self.answered += 1
       let now = NIODeadline.now().uptimeNanoseconds
       switch result {

@@ -154,6 +154,7 @@ private final class RushGuest: DialedClient {
   }
 
   private var id: String { order.names.id(index) }
+  var participant: String { id }
 
   func send(_ type: String, _ data: String) {
     let text = #"{"type":"\#(type)","participantId":"\#(id)","participantName":"\#(id)","data":\#(data)}"#

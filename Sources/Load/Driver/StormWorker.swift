@@ -133,6 +133,7 @@ private final class StormClient: DialedClient {
   private let names = ParticipantNames(prefix: "storm-")
   private var phase = Phase.joining
   private var position: Int?
+  var participant: String { names.id(number) }
 
   init(_ room: Int, _ number: Int, worker: StormWorker) {
     roomName = "\(worker.scenario.roomPrefix)-\(room)"

@@ -13,6 +13,12 @@ package struct LoadTarget: Codable, Sendable, Equatable {
   /// From how many addresses of this machine to connect: 127.0.0.1 and those after it. An address has about 28 000
   /// ports to connect from. With 1 the system chooses.
   package var sourceAddresses = 1
+  /// Makes tokens for a server that asks for them. It knows a secret, and is not written into reports.
+  package var tokens: RoomTokenMaker?
+
+  private enum CodingKeys: CodingKey {
+    case host, port, isSecure, authorityPath, path, processIDs, sourceAddresses
+  }
 
   package init(host: String, port: Int) {
     self.host = host

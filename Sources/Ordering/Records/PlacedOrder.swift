@@ -136,9 +136,7 @@ extension PlacedOrder.Item {
       throw RecordRejection(
         .invalidField, "\(field).quantity must be from \(quantityRange.lowerBound) to \(quantityRange.upperBound)")
     }
-    guard (0...currency.maxAmount.minorUnits).contains(price.minorUnits) else {
-      throw RecordRejection(.invalidField, "\(field).price must be from 0 to \(currency.text(of: currency.maxAmount))")
-    }
+    try currency.require(price, "\(field).price")
     if let customization { try TextRule.note.require(customization, "\(field).customization") }
     if let addedBy { try TextRule.identifier.require(addedBy, "\(field).addedBy") }
   }

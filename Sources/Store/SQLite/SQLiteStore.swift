@@ -68,8 +68,11 @@ public final class SQLiteStore: RoomStore {
 
   public var statistics: StoreStatistics {
     switch access {
-    case .writer(let writer): writer.statistics
-    case .readOnly: StoreStatistics()
+    case .writer(let writer): return writer.statistics
+    case .readOnly(let file):
+      var statistics = StoreStatistics()
+      statistics.readDepth = file.readers.depth
+      return statistics
     }
   }
 

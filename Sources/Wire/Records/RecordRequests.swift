@@ -122,7 +122,7 @@ public struct OrderRequest: Equatable, Sendable {
   private init(from reader: inout JSONReader, _ currency: Currency) throws(WireError) {
     var phone = Field<PhoneText>("phone")
     var kind = Field<PlacedOrder.Kind>("orderType")
-    var items = Field<ItemList>("items")
+    var items = Field<List<ItemFields>>("items")
     var session = Field<String>("sessionId")
     while let key = try reader.nextField() {
       switch key {
@@ -160,7 +160,123 @@ public struct StatusRequest: Equatable, Sendable {
   private init(status: PlacedOrder.Status) { self.status = status }
 }
 
+/// `{dishes}`; a dish is `{id, name, type, price, options?, available?}`, an option `{name, price}`, prices in major units.
+public struct MenuRequest: Equatable, Sendable {
+  public let dishes: [Menu.Dish]
+
+  public init(_ body: [UInt8], currency: Currency) throws(WireError) {
+    self = try read(body) { reader throws(WireError) in
+      var dishes = Field<List<DishFields>>("dishes")
+      while let key = try reader.nextField() {
+        switch key {
+        case dishes: try dishes.read(from: &reader)
+        default: try reader.skipValue()
+        }
+      }
+      let read = try dishes.required()
+      do throws(WireError) {
+        var found: [Menu.Dish] = []
+        for fields in read.elements { found.append(try fields.dish(in: currency)) }
+        return MenuRequest(dishes: found)
+      } catch {
+        throw error.inside("dishes")
+      }
+    }
+  }
+
+  private init(dishes: [Menu.Dish]) { self.dishes = dishes }
+}
+
 // MARK: - Parts
+
+/// What is read from an object, and checked when it is known what it is for.
+private protocol ObjectFields {
+  static var most: Int { get }
+  init(from reader: inout JSONReader) throws(WireError)
+}
+
+/// An array of objects. More than there may be are not read.
+private struct List<Element: ObjectFields>: FieldValue {
+  let elements: [Element]
+
+  static var rule: String { "an array of at most \(Element.most) objects" }
+
+  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> List? {
+    guard case .array = kind else { return nil }
+    var elements: [Element] = []
+    try reader.strictly { reader throws(JSONError) in try reader.beginArray() }
+    while try reader.strictly({ reader throws(JSONError) in try reader.nextElement() }) {
+      guard elements.count < Element.most, case .object = try reader.kind() else { return nil }
+      try reader.enterObject()
+      elements.append(try Element(from: &reader))
+    }
+    return List(elements: elements)
+  }
+}
+
+extension Field<DecimalNumber> {
+  /// An amount in major units, exactly.
+  fileprivate func money(in currency: Currency) throws(WireError) -> Money {
+    guard let units = try required().scaled(byDigits: currency.minorDigits) else {
+      throw failure("must be an amount with at most \(currency.minorDigits) decimals")
+    }
+    return Money(minorUnits: units)
+  }
+}
+
+private struct DishFields: ObjectFields {
+  static var most: Int { Menu.maxDishes }
+  private var id = Field<String>("id")
+  private var name = Field<String>("name")
+  private var type = Field<DishType>("type")
+  private var price = Field<DecimalNumber>("price", .invalidPrice)
+  private var options = Field<List<OptionFields>>("options")
+  private var isAvailable = Field<Bool>("available")
+
+  init(from reader: inout JSONReader) throws(WireError) {
+    while let key = try reader.nextField() {
+      switch key {
+      case id: try id.read(from: &reader)
+      case name: try name.read(from: &reader)
+      case type: try type.read(from: &reader)
+      case price: try price.read(from: &reader)
+      case options: try options.read(from: &reader)
+      case isAvailable: try isAvailable.read(from: &reader)
+      default: try reader.skipValue()
+      }
+    }
+  }
+
+  func dish(in currency: Currency) throws(WireError) -> Menu.Dish {
+    var found: [Menu.Option] = []
+    for fields in options.value?.elements ?? [] {
+      do throws(WireError) { found.append(try fields.option(in: currency)) } catch { throw error.inside("options") }
+    }
+    return Menu.Dish(
+      id: try id.required(), name: try name.required(), type: try type.required(), price: try price.money(in: currency),
+      options: found, isAvailable: isAvailable.value ?? true)
+  }
+}
+
+private struct OptionFields: ObjectFields {
+  static var most: Int { Menu.maxOptions }
+  private var name = Field<String>("name")
+  private var price = Field<DecimalNumber>("price", .invalidPrice)
+
+  init(from reader: inout JSONReader) throws(WireError) {
+    while let key = try reader.nextField() {
+      switch key {
+      case name: try name.read(from: &reader)
+      case price: try price.read(from: &reader)
+      default: try reader.skipValue()
+      }
+    }
+  }
+
+  func option(in currency: Currency) throws(WireError) -> Menu.Option {
+    Menu.Option(name: try name.required(), price: try price.money(in: currency))
+  }
+}
 
 extension SavedAddress.Label: FieldValue {}
 extension Circle.Kind: FieldValue {}
@@ -196,63 +312,44 @@ extension Address: FieldValue {
   }
 }
 
-/// Items whose prices wait for a currency.
-private struct ItemList: FieldValue {
-  struct Item {
-    var dishName = Field<String>("dishName", .invalidItem)
-    var dishType = Field<DishType>("dishType", .invalidItem)
-    var quantity = Field<Int64>("quantity", .invalidQuantity)
-    var price = Field<DecimalNumber>("price", .invalidPrice)
-    var customization = Field<String>("customization", .invalidItem)
-    var addedBy = Field<String>("addedBy", .invalidItem)
+/// An item whose price waits for a currency.
+private struct ItemFields: ObjectFields {
+  static var most: Int { PlacedOrder.maxItems }
+  private var dishName = Field<String>("dishName", .invalidItem)
+  private var dishType = Field<DishType>("dishType", .invalidItem)
+  private var quantity = Field<Int64>("quantity", .invalidQuantity)
+  private var price = Field<DecimalNumber>("price", .invalidPrice)
+  private var customization = Field<String>("customization", .invalidItem)
+  private var addedBy = Field<String>("addedBy", .invalidItem)
 
-    init(from reader: inout JSONReader) throws(WireError) {
-      try reader.enterObject()
-      while let key = try reader.nextField() {
-        switch key {
-        case dishName: try dishName.read(from: &reader)
-        case dishType: try dishType.read(from: &reader)
-        case quantity: try quantity.read(from: &reader)
-        case price: try price.read(from: &reader)
-        case customization: try customization.read(from: &reader)
-        case addedBy: try addedBy.read(from: &reader)
-        default: try reader.skipValue()
-        }
+  init(from reader: inout JSONReader) throws(WireError) {
+    while let key = try reader.nextField() {
+      switch key {
+      case dishName: try dishName.read(from: &reader)
+      case dishType: try dishType.read(from: &reader)
+      case quantity: try quantity.read(from: &reader)
+      case price: try price.read(from: &reader)
+      case customization: try customization.read(from: &reader)
+      case addedBy: try addedBy.read(from: &reader)
+      default: try reader.skipValue()
       }
-    }
-
-    func item(in currency: Currency) throws(WireError) -> PlacedOrder.Item {
-      guard let units = try price.required().scaled(byDigits: currency.minorDigits) else {
-        throw price.failure("must be an amount with at most \(currency.minorDigits) decimals")
-      }
-      guard let quantity = Int(exactly: try quantity.required()) else { throw quantity.failure("is too large") }
-      return PlacedOrder.Item(
-        dishName: try dishName.required(), dishType: dishType.value, quantity: quantity,
-        price: Money(minorUnits: units), customization: customization.value, addedBy: addedBy.value)
     }
   }
 
-  let items: [Item]
-
-  static var rule: String { "an array of objects" }
-
-  static func read(_ kind: JSONReader.Kind, from reader: inout JSONReader) throws(WireError) -> ItemList? {
-    guard case .array = kind else { return nil }
-    var items: [Item] = []
-    try reader.strictly { reader throws(JSONError) in try reader.beginArray() }
-    while try reader.strictly({ reader throws(JSONError) in try reader.nextElement() }) {
-      // More are refused; they need not be read.
-      guard items.count <= PlacedOrder.maxItems, case .object = try reader.kind() else { return nil }
-      items.append(try Item(from: &reader))
-    }
-    return ItemList(items: items)
+  func item(in currency: Currency) throws(WireError) -> PlacedOrder.Item {
+    guard let count = Int(exactly: try quantity.required()) else { throw quantity.failure("is too large") }
+    return PlacedOrder.Item(
+      dishName: try dishName.required(), dishType: dishType.value, quantity: count,
+      price: try price.money(in: currency), customization: customization.value, addedBy: addedBy.value)
   }
+}
 
-  func items(in currency: Currency) throws(WireError) -> [PlacedOrder.Item] {
-    var read: [PlacedOrder.Item] = []
-    for item in items {
-      do throws(WireError) { read.append(try item.item(in: currency)) } catch { throw error.inside("items") }
+extension List<ItemFields> {
+  fileprivate func items(in currency: Currency) throws(WireError) -> [PlacedOrder.Item] {
+    var items: [PlacedOrder.Item] = []
+    for element in elements {
+      do throws(WireError) { items.append(try element.item(in: currency)) } catch { throw error.inside("items") }
     }
-    return read
+    return items
   }
 }

@@ -102,6 +102,36 @@ extension JSONWriter {
     endObject()
   }
 
+  public mutating func menu(_ menu: Menu) {
+    beginObject()
+    field("tenantId", menu.tenant)
+    field("currency", menu.currency.code)
+    key("dishes")
+    beginArray()
+    for dish in menu.dishes {
+      beginObject()
+      field("id", dish.id)
+      field("name", dish.name)
+      field("type", dish.type.rawValue)
+      money("price", dish.price, menu.currency)
+      key("options")
+      beginArray()
+      for option in dish.options {
+        beginObject()
+        field("name", option.name)
+        money("price", option.price, menu.currency)
+        endObject()
+      }
+      endArray()
+      field("available", dish.isAvailable)
+      endObject()
+    }
+    endArray()
+    field("updatedAt", menu.updatedAt.millis)
+    field("version", menu.version)
+    endObject()
+  }
+
   private mutating func times(_ createdAt: Timestamp, _ updatedAt: Timestamp, _ version: Int64) {
     field("createdAt", createdAt.millis)
     field("updatedAt", updatedAt.millis)

@@ -11,13 +11,13 @@ struct DrillCommand: AsyncParsableCommand {
       Example: stonepot drill ./restart-a-node --url ws://127.0.0.1:1999 --url ws://127.0.0.1:2000
       Example: stonepot drill --seconds 60 --url wss://order.example.com
 
-      The cluster must be in open mode, and let one address have so many connections, rooms and messages: \
-      STONEPOT_ADDRESS_LIMITS=off STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off. Clusters for trying out, and \
-      scripts that harm them, are in the folder cluster of the sources.
+      The cluster must let one address have so many connections, rooms and messages: STONEPOT_ADDRESS_LIMITS=off \
+      STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off. Clusters for trying out, and scripts that harm them, are in \
+      the folder cluster of the sources.
 
       The script is any program. The load begins before it and ends with it. On its standard output it says what it does, \
       a line each: `fault TEXT` when a fault begins and `healed TEXT` when it ends, `proof TEXT` how it is known that it \
-      happened, `note TEXT` what else is worth telling, `expect closed` if clients may lose their connections. It ends \
+      happened, `detected MILLIS` after how long others knew of it, `note TEXT` what else is worth telling, `expect closed` if clients may lose their connections. It ends \
       with 0, or with 77 where it can do nothing. Without a script the load takes so long as is said, and whatever befalls \
       the cluster meanwhile is others' doing.
 
@@ -51,6 +51,13 @@ struct DrillCommand: AsyncParsableCommand {
 
   @Option(help: "Seconds that answers may be missing after the load has ended.")
   var patience = 60.0
+
+  @Option(
+    help: ArgumentHelp("A PEM file with the authority that has signed the gateways' certificates.", valueName: "path"),
+    completion: .file())
+  var authority: String?
+
+  @OptionGroup var tokens: TokenSecret
 
   @OptionGroup var names: RoomNames
 
@@ -110,8 +117,11 @@ struct DrillCommand: AsyncParsableCommand {
   }
 
   private func gateways() throws -> [LoadTarget] {
-    try url.map {
-      guard let target = LoadTarget(url: $0) else { throw ValidationError("'\($0)' is not of the form ws://HOST:PORT") }
+    let tokens = try tokens.maker
+    return try url.map {
+      guard var target = LoadTarget(url: $0) else { throw ValidationError("'\($0)' is not of the form ws://HOST:PORT") }
+      target.authorityPath = authority
+      target.tokens = tokens
       return target
     }
   }
@@ -163,6 +173,9 @@ extension DrillVerdict {
     for mark in marks {
       let recovery = mark.recoverySeconds == 0 ? "nothing was slow" : "recovered after \(mark.recoverySeconds) s"
       lines.append(row("\(mark.isHealing ? "healed" : "fault") at \(mark.second) s", "\(mark.text); \(recovery)"))
+    }
+    if !detectionMillis.isEmpty {
+      lines.append(row("known after", detectionMillis.map { "\($0) ms" }.joined(separator: ", ")))
     }
     lines += proofs.map { row("proof", $0) }
     lines += notes.map { row("note", $0) }

@@ -18,8 +18,8 @@ struct RunLoadCommand: AsyncParsableCommand {
       Examples: stonepot load benchmarks/scenarios/lunch-rush.json --url wss://orders.example --html rush.html
                 stonepot load closed-loop --set rooms=50 --set dialect=2 --pid 4711 --json run.json
 
-      The server must be in open mode, and let one address have so many connections, rooms and messages: \
-      STONEPOT_ADDRESS_LIMITS=off STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off.
+      The server must let one address have so many connections, rooms and messages: STONEPOT_ADDRESS_LIMITS=off \
+      STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off. If it asks for tokens, give its secret.
 
       Kinds: closed-loop, each participant sends its next operation when it has seen the last; open-loop, operations come \
       at a steady rate, and latency counts from when each was due; idle, participants join and do nothing; rush, orders \
@@ -53,6 +53,8 @@ struct RunLoadCommand: AsyncParsableCommand {
   @Option(help: "From how many addresses to connect: 127.0.0.1 and those after it.")
   var sources = 1
 
+  @OptionGroup var tokens: TokenSecret
+
   @Option(help: "Write the report to this file as JSON; - for standard output.", completion: .file())
   var json: String?
 
@@ -68,6 +70,7 @@ struct RunLoadCommand: AsyncParsableCommand {
     target?.processIDs = pid
     target?.sourceAddresses = sources
     target?.authorityPath = authority
+    target?.tokens = try tokens.maker
     guard let target else { throw ValidationError("'\(url)' is not of the form ws://HOST:PORT or wss://HOST:PORT") }
     guard (1...200).contains(sources) else { throw ValidationError("sources must be 1 to 200") }
     let began = Date()
@@ -183,5 +186,29 @@ struct RoomNames: ParsableArguments {
   static func new(_ command: String) -> String {
     let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
     return "\(command)-\(String(milliseconds, radix: 36))-\(ProcessInfo.processInfo.processIdentifier)"
+  }
+}
+
+/// What a server in token mode signs with.
+struct TokenSecret: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("A file with the token secret of the server, if it asks for tokens.", valueName: "path"),
+    completion: .file())
+  var tokenSecretFile: String?
+
+  /// Nil: the server is in open mode.
+  var maker: RoomTokenMaker? {
+    get throws {
+      guard let tokenSecretFile else { return nil }
+      let secret: String
+      do {
+        secret = try String(contentsOfFile: tokenSecretFile, encoding: .utf8)
+      } catch {
+        throw ValidationError("\(tokenSecretFile) cannot be read: \(error.localizedDescription)")
+      }
+      let day = 86_400.0
+      return RoomTokenMaker(
+        secret: secret.trimmingCharacters(in: .newlines), expiry: Int(Date().timeIntervalSince1970 + day))
+    }
   }
 }

@@ -1,0 +1,56 @@
+public import Ordering
+import RoomCore
+import Store
+
+extension Directory {
+  /// Puts a menu in the place of the one that there is, if any.
+  ///
+  /// - Parameter seen: the version that the caller has seen; nil if any will do.
+  public func putMenu(
+    _ tenant: String, _ dishes: [Menu.Dish], currency: Currency, seen: Int64? = nil
+  ) async throws -> Menu {
+    try Menu(tenant: tenant, currency: currency, dishes: dishes, updatedAt: now(), version: 1).check()
+    let now = now()
+    return try await store.writeRecords { records in
+      let known = try records.menu(tenant)
+      try check(known?.version ?? 0, against: seen)
+      let menu = Menu(
+        tenant: tenant, currency: currency, dishes: dishes, updatedAt: max(known?.updatedAt ?? now, now),
+        version: (known?.version ?? 0) + 1)
+      try records.run(
+        """
+        INSERT INTO menus (tenant, currency, dishes, updated_at, version) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (tenant) DO UPDATE
+        SET currency = excluded.currency, dishes = excluded.dishes, updated_at = excluded.updated_at,
+          version = excluded.version
+        """,
+        [
+          .text(tenant), .text(StoredParts.text(currency)), .text(StoredParts.text(dishes)),
+          .integer(menu.updatedAt.millis), .integer(menu.version),
+        ])
+      return menu
+    }
+  }
+
+  /// - Throws: `menu_not_found` if the tenant has none.
+  public func menu(_ tenant: String) async throws -> Menu {
+    try await store.readRecords { records in
+      guard let menu = try records.menu(tenant) else {
+        throw RecordRejection(.menuNotFound, "this tenant has no menu")
+      }
+      return menu
+    }
+  }
+}
+
+extension RecordTransaction {
+  fileprivate func menu(_ tenant: String) throws -> Menu? {
+    let rows = try run("SELECT currency, dishes, updated_at, version FROM menus WHERE tenant = $1", [.text(tenant)])
+    return try rows.first.map { row in
+      Menu(
+        tenant: tenant, currency: try StoredParts.currency(try row.text(0)),
+        dishes: try StoredParts.dishes(try row.text(1)), updatedAt: Timestamp(millis: try row.integer(2)),
+        version: try row.integer(3))
+    }
+  }
+}
