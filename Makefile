@@ -74,7 +74,7 @@ test: setup-test lint
 	$(SWIFT_BUILD) --build-tests
 	$(RUN_TESTS) $(foreach group,$(TEST_GROUPS),--skip '^$(group)\.')
 	set -e; for group in $(TEST_GROUPS); do $(RUN_TESTS) --filter "^$$group\."; done
-	MINUTES=1 STORE=sqlite FOLDER='$(SCRATCH)-soak' STONEPOT="$$($(SWIFT_BUILD) --show-bin-path)/stonepot" \
+	MINUTES=1 STORE=sqlite FOLDER='$(SCRATCH)-soak' FIRST_PORT=13198 STONEPOT="$$($(SWIFT_BUILD) --show-bin-path)/stonepot" \
 	  timeout --kill-after=180 300 cluster/drill soak
 
 # What has been built with a sanitizer lies beside what has not. A finding changes the exit code, of a program that a test
