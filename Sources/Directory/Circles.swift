@@ -71,11 +71,7 @@ extension Directory {
     return try await store.readRecords { records in
       _ = try records.requireCustomer(tenant, phone)
       let rows = try records.run(
-        DirectoryQueries.circlesOfCustomer,
-        [
-          .text(tenant), .text(phone.text), .integer(after?.time ?? .max), .text(after?.id ?? ""),
-          RecordValue(size + 1),
-        ])
+        DirectoryQueries.circlesOfCustomer, DirectoryQueries.page(of: size, after, tenant, phone.text))
       let found = try rows.map { row in
         let id = try row.text(0)
         return (circle: try records.requireCircle(tenant, id), token: PageToken(time: try row.integer(1), id: id))

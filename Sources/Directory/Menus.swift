@@ -9,8 +9,8 @@ extension Directory {
   public func putMenu(
     _ tenant: String, _ dishes: [Menu.Dish], currency: Currency, seen: Int64? = nil
   ) async throws -> Menu {
-    try Menu(tenant: tenant, currency: currency, dishes: dishes, updatedAt: now(), version: 1).check()
     let now = now()
+    try Menu(tenant: tenant, currency: currency, dishes: dishes, updatedAt: now, version: 1).check()
     return try await store.writeRecords { records in
       let known = try records.menu(tenant)
       try check(known?.version ?? 0, against: seen)

@@ -98,6 +98,11 @@ enum DirectoryQueries {
     ORDER BY joined_at DESC, circle DESC LIMIT $5
     """
 
+  /// The parameters of a list: one entry more than the page has tells whether there are more.
+  static func page(of size: Int, _ after: PageToken?, _ tenant: String, _ key: String) -> [RecordValue] {
+    [.text(tenant), .text(key), .integer(after?.time ?? .max), .text(after?.id ?? ""), RecordValue(size + 1)]
+  }
+
   static let lists = [ordersOfCustomer, ordersInStatus, circlesOfCustomer]
 }
 
@@ -116,9 +121,7 @@ extension RecordTransaction {
   fileprivate func orders(
     _ query: String, _ tenant: String, _ key: String, _ size: Int, _ after: PageToken?
   ) throws -> Page<PlacedOrder> {
-    let rows = try run(
-      query,
-      [.text(tenant), .text(key), .integer(after?.time ?? .max), .text(after?.id ?? ""), RecordValue(size + 1)])
+    let rows = try run(query, DirectoryQueries.page(of: size, after, tenant, key))
     return Page(try rows.map { try PlacedOrder($0, tenant: tenant) }, size: size) {
       PageToken(time: $0.createdAt.millis, id: $0.id)
     }

@@ -27,7 +27,7 @@ struct ClusterRoutes: Sendable {
     router.post("v1/cluster/move") { request, _ in
       // Strangers' bodies are not read.
       try authorize(request)
-      let order = try MoveOrder(try await Self.body(of: request))
+      let order = try MoveOrder(try await request.wholeBody(upTo: Self.maxBodyBytes))
       return try change(request) { () throws(OperatorRefusal) in try desk.move(order.slot, to: order.node) }
     }
   }
@@ -53,15 +53,22 @@ struct ClusterRoutes: Sendable {
         status: 403, code: "no_admin_token", title: "This process takes no orders",
         detail: "it was started without an admin token")
     }
+    try request.require(token)
+  }
+}
+
+extension Request {
+  /// - Parameter token: nil if there is none that would do.
+  func require(_ token: AdminToken?) throws(Problem) {
     let prefix = "bearer "
-    guard let given = request.headers[.authorization], given.lowercased().hasPrefix(prefix),
+    guard let token, let given = headers[.authorization], given.lowercased().hasPrefix(prefix),
       token.matches(String(given.dropFirst(prefix.count)))
     else { throw Problem(status: 401, code: "unauthorized", title: "The admin token is required") }
   }
 
-  private static func body(of request: Request) async throws -> [UInt8] {
+  func wholeBody(upTo limit: Int) async throws -> [UInt8] {
     do {
-      return Array(buffer: try await request.body.collect(upTo: maxBodyBytes))
+      return Array(buffer: try await body.collect(upTo: limit))
     } catch is NIOTooManyBytesError {
       throw Problem(status: 413, code: "too_large", title: "The request's body is too large")
     }

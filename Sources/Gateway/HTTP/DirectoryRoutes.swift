@@ -223,10 +223,7 @@ struct DirectoryRoutes: Sendable {
 
   private func authorize(_ request: Request) throws(Problem) {
     if settings.tokens == nil { return }
-    let prefix = "bearer "
-    guard let token = settings.adminToken, let given = request.headers[.authorization],
-      given.lowercased().hasPrefix(prefix), token.matches(String(given.dropFirst(prefix.count)))
-    else { throw Problem(status: 401, code: "unauthorized", title: "The admin token is required") }
+    try request.require(settings.adminToken)
   }
 
   private static func entity(
@@ -313,13 +310,7 @@ private struct RecordCall {
     return version
   }
 
-  func body() async throws -> [UInt8] {
-    do {
-      return Array(buffer: try await request.body.collect(upTo: maxBodyBytes))
-    } catch is NIOTooManyBytesError {
-      throw Problem(status: 413, code: "too_large", title: "The request's body is too large")
-    }
-  }
+  func body() async throws -> [UInt8] { try await request.wholeBody(upTo: maxBodyBytes) }
 }
 
 extension Problem {

@@ -30,15 +30,17 @@ extension SQLiteStore: RecordStore {
 }
 
 /// What prepares statements and keeps them: the writer's session, or GRDB for a reader.
-private struct SQLiteRecords: RecordTransaction {
+struct SQLiteRecords: RecordTransaction {
   private let prepare: (String) throws -> SQLiteStatement
 
-  init(database: Database) { prepare = { try SQLiteStatement.cached($0, on: database) } }
+  init(database: Database) { prepare = { try SQLiteStatement.cached(Self.translated($0), on: database) } }
   init(statements session: SQLiteSession) { prepare = { try session.recordStatement($0) } }
 
+  /// `$1` would be a name to SQLite, numbered in the order of appearance.
+  static func translated(_ sql: String) -> String { sql.replacing("$", with: "?") }
+
   func run(_ sql: String, _ parameters: [RecordValue]) throws -> [RecordRow] {
-    // `$1` would be a name to SQLite, numbered in the order of appearance.
-    let statement = try prepare(sql.replacing("$", with: "?"))
+    let statement = try prepare(sql)
     defer { statement.reset() }
     return try bind(parameters[...], of: parameters.count, to: statement)
   }

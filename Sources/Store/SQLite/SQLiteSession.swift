@@ -151,7 +151,7 @@ final class SQLiteSession {
 
   func recordStatement(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
     if let known = recordStatements[sql] { return known }
-    let statement = try SQLiteStatement(preparing: sql, on: connection)
+    let statement = try SQLiteStatement(preparing: SQLiteRecords.translated(sql), on: connection)
     recordStatements[sql] = statement
     return statement
   }
