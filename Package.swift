@@ -81,12 +81,19 @@ let package = Package(
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: settings),
+    // Floor 5: the use cases across rooms and records.
+    .target(
+      name: "Service",
+      dependencies: [
+        "RoomCore", "JSONText", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", logging, metrics,
+      ],
+      swiftSettings: settings),
     // Floor 6: transport.
     .target(
       name: "Gateway",
       dependencies: [
-        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", collections, logging,
-        metrics,
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Service", collections,
+        logging, metrics,
         coreMetrics,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -117,10 +124,8 @@ let package = Package(
     .executableTarget(
       name: "stonepot",
       dependencies: [
-        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Gateway",
-        "Load",
-        logging,
-        metrics, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Service",
+        "Gateway", "Load", logging, metrics, .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Configuration", package: "swift-configuration"),
@@ -183,6 +188,13 @@ let package = Package(
       dependencies: ["Directory", "Ordering", "Store", "StoreTesting", "RoomCore", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "Service", "Directory", "Link", "Rooms", "Wire", "Ordering", "Store", "StoreTesting", "RoomCore", "JSONText",
+        "TestSupport", logging,
+      ],
+      swiftSettings: settings),
+    .testTarget(
       name: "LinkTests",
       dependencies: [
         "Link", "Membership", "Wire", "Store", "Rooms", "Ordering", "RoomCore", "JSONText", "TestSupport", logging,
@@ -195,7 +207,8 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Gateway", "Load", "Link", "Rooms", "Directory", "Wire", "Store", "StoreTesting", "Ordering", "Membership",
+        "Gateway", "Service", "Load", "Link", "Rooms", "Directory", "Wire", "Store", "StoreTesting", "Ordering",
+        "Membership",
         "RoomCore", "JSONText", "TestSupport", logging, coreMetrics, "stonepot",
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),

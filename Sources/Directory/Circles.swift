@@ -109,7 +109,8 @@ extension RecordTransaction {
     guard let row = rows.first else { return nil }
     return Circle(
       id: id, tenant: tenant, name: try row.text(0), kind: try row.value(1), createdBy: try row.phone(2),
-      status: try row.value(3), members: try members(of: id), createdAt: Timestamp(millis: try row.integer(4)),
+      status: try row.value(3), members: try members(of: id), activeOrders: try activeOrders(of: id, tenant),
+      createdAt: Timestamp(millis: try row.integer(4)),
       updatedAt: Timestamp(millis: try row.integer(5)), version: try row.integer(6))
   }
 

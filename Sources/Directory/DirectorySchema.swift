@@ -72,6 +72,49 @@ public enum DirectorySchema {
         );
         CREATE INDEX orders_by_customer ON orders (tenant, phone, created_at, id);
         CREATE INDEX orders_by_status ON orders (tenant, status, created_at, id);
-        """)
+        """),
+    // `phone` of an order is empty if nobody knows it. `is_open` is 0 until the order's room has begun, and `state` what
+    // the room has last reported.
+    RecordMigration(
+      number: 2,
+      sql: """
+        ALTER TABLE orders ADD COLUMN collaborative_order text;
+        CREATE INDEX orders_by_collaborative_order ON orders (collaborative_order)
+          WHERE collaborative_order IS NOT NULL;
+
+        CREATE TABLE collaborative_orders (
+          id text PRIMARY KEY,
+          tenant text NOT NULL,
+          circle text NOT NULL,
+          session_id text NOT NULL,
+          initiated_by text NOT NULL,
+          order_type text NOT NULL,
+          for_members int8 NOT NULL,
+          is_open int8 NOT NULL,
+          status text NOT NULL,
+          state text,
+          total int8,
+          split_type text,
+          finalized_at int8,
+          created_at int8 NOT NULL,
+          updated_at int8 NOT NULL,
+          version int8 NOT NULL
+        );
+        CREATE INDEX collaborative_orders_by_circle ON collaborative_orders (tenant, circle, status, created_at, id);
+        CREATE UNIQUE INDEX collaborative_orders_running ON collaborative_orders (circle)
+          WHERE for_members = 1 AND status IN ('active', 'locked');
+        CREATE INDEX collaborative_orders_unopened ON collaborative_orders (created_at) WHERE is_open = 0;
+
+        CREATE TABLE order_participants (
+          collaborative_order text NOT NULL,
+          phone text NOT NULL,
+          tenant text NOT NULL,
+          participant text NOT NULL,
+          name text NOT NULL,
+          joined_at int8 NOT NULL,
+          PRIMARY KEY (collaborative_order, phone)
+        );
+        CREATE INDEX order_participants_by_customer ON order_participants (tenant, phone);
+        """),
   ]
 }

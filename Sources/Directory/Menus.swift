@@ -32,6 +32,21 @@ extension Directory {
     }
   }
 
+  /// The versions of the menus that these tenants have.
+  public func menuVersions(of tenants: [String]) async throws -> [String: Int64] {
+    try await store.readRecords { records in
+      var versions: [String: Int64] = [:]
+      for start in stride(from: 0, to: tenants.count, by: DirectoryQueries.menusPerLook) {
+        var some = Array(tenants[start...].prefix(DirectoryQueries.menusPerLook))
+        while let last = some.last, some.count < DirectoryQueries.menusPerLook { some.append(last) }
+        for row in try records.run(DirectoryQueries.menuVersions, some.map { .text($0) }) {
+          versions[try row.text(0)] = try row.integer(1)
+        }
+      }
+      return versions
+    }
+  }
+
   /// - Throws: `menu_not_found` if the tenant has none.
   public func menu(_ tenant: String) async throws -> Menu {
     try await store.readRecords { records in
@@ -41,6 +56,14 @@ extension Directory {
       return menu
     }
   }
+}
+
+extension DirectoryQueries {
+  fileprivate static let menusPerLook = 20
+  fileprivate static let menuVersions = """
+    SELECT tenant, version FROM menus
+    WHERE tenant IN (\((1...menusPerLook).map { "$\($0)" }.joined(separator: ", ")))
+    """
 }
 
 extension RecordTransaction {

@@ -76,8 +76,9 @@ extension Directory {
 
 /// The lists, each of which goes along an index and reads no further than its page.
 enum DirectoryQueries {
-  private static let orderColumns = """
-    id, phone, session_id, order_type, currency, items, total, status, timeline, created_at, updated_at, version
+  static let orderColumns = """
+    id, phone, session_id, order_type, currency, items, total, status, timeline, created_at, updated_at, version,
+    collaborative_order
     """
 
   static let orderByID = "SELECT \(orderColumns) FROM orders WHERE id = $1 AND tenant = $2"
@@ -103,7 +104,7 @@ enum DirectoryQueries {
     [.text(tenant), .text(key), .integer(after?.time ?? .max), .text(after?.id ?? ""), RecordValue(size + 1)]
   }
 
-  static let lists = [ordersOfCustomer, ordersInStatus, circlesOfCustomer]
+  static let lists = [ordersOfCustomer, ordersInStatus, circlesOfCustomer, sharedOrdersOfCircle]
 }
 
 extension RecordTransaction {
@@ -127,20 +128,22 @@ extension RecordTransaction {
     }
   }
 
-  fileprivate func insert(_ order: PlacedOrder) throws {
+  /// Does nothing if it is there.
+  func insert(_ order: PlacedOrder) throws {
     try run(
       """
       INSERT INTO orders (
         id, tenant, phone, session_id, order_type, currency, items, total, status, status_updated_at, timeline,
-        created_at, updated_at, version)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        created_at, updated_at, version, collaborative_order)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+      ON CONFLICT (id) DO NOTHING
       """,
       [
-        .text(order.id), .text(order.tenant), .text(order.phone.text), RecordValue(order.session),
+        .text(order.id), .text(order.tenant), .text(order.phone?.text ?? ""), RecordValue(order.session),
         .text(order.kind.rawValue), .text(StoredParts.text(order.currency)), .text(StoredParts.text(order.items)),
         .integer(order.total.minorUnits), .text(order.status.rawValue), .integer(order.updatedAt.millis),
         .text(StoredParts.text(order.timeline)), .integer(order.createdAt.millis), .integer(order.updatedAt.millis),
-        .integer(order.version),
+        .integer(order.version), RecordValue(order.collaborativeOrder),
       ])
   }
 
@@ -162,9 +165,10 @@ extension PlacedOrder {
     (phone, session, kind, currency) == (other.phone, other.session, other.kind, other.currency) && items == other.items
   }
 
-  fileprivate init(_ row: RecordRow, tenant: String) throws {
+  init(_ row: RecordRow, tenant: String) throws {
     self.init(
-      id: try row.text(0), tenant: tenant, phone: try row.phone(1), session: row[2].text, kind: try row.value(3),
+      id: try row.text(0), tenant: tenant, phone: try row.text(1).isEmpty ? nil : row.phone(1), session: row[2].text,
+      collaborativeOrder: row[12].text, kind: try row.value(3),
       currency: try StoredParts.currency(try row.text(4)), items: try StoredParts.items(try row.text(5)),
       total: Money(minorUnits: try row.integer(6)), status: try row.value(7),
       timeline: try StoredParts.timeline(try row.text(8)), createdAt: Timestamp(millis: try row.integer(9)),

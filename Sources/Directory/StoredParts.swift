@@ -40,6 +40,14 @@ enum StoredParts {
     return value
   }
 
+  // MARK: Collaborative orders
+
+  static func text(_ order: CollaborativeOrder) -> String { text { order.write(to: &$0) } }
+
+  static func order(_ text: String) throws(StoreError) -> CollaborativeOrder {
+    try read(text) { reader throws(JSONError) in try CollaborativeOrder.read(from: &reader) }
+  }
+
   // MARK: Addresses
 
   static func text(_ addresses: [SavedAddress]) -> String {

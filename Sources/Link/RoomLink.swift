@@ -19,6 +19,10 @@ public protocol RoomLink<Command>: Sendable {
   /// room has to say comes to the subscriber.
   func send(_ request: RoomRequest<Command>, to room: RoomID, from subscriber: any RoomSubscriber) -> Admission
 
+  /// Has the room do something for whoever has no session in it. If the room moves meanwhile, the same is asked of its
+  /// next owner.
+  func ask(_ question: RoomQuestion<Command>, of room: RoomID) async -> RoomReply
+
   /// The room's state, once.
   func read(_ room: RoomID) async -> RoomReading
 
@@ -44,6 +48,10 @@ public struct LocalLink<Voice: RoomVoice>: RoomLink {
     _ request: RoomRequest<Voice.Logic.Command>, to room: RoomID, from subscriber: any RoomSubscriber
   ) -> Admission {
     registry.send(request, to: room, from: subscriber)
+  }
+
+  @inlinable public func ask(_ question: RoomQuestion<Voice.Logic.Command>, of room: RoomID) async -> RoomReply {
+    await registry.ask(question, of: room)
   }
 
   @inlinable public func read(_ room: RoomID) async -> RoomReading { await registry.read(room) }

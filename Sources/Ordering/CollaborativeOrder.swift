@@ -18,6 +18,8 @@ public struct CollaborativeOrder: Sendable, Equatable {
   public var currency: Currency
   /// Who started the order. Whoever holds it later is `owner`.
   public var initiatedBy: ParticipantID
+  /// Whether only those join for whom the records vouch.
+  public var isForMembers: Bool
   public var owner: ParticipantID
   /// In the order in which they joined.
   public var participants: [Participant]
@@ -36,6 +38,8 @@ public struct CollaborativeOrder: Sendable, Equatable {
   public var createdAt: Timestamp
   public var updatedAt: Timestamp
   public var finalizedAt: Timestamp?
+  /// What is to be placed with the kitchen; asked for when the order is finalized.
+  public var placement: Placement
   /// What each participant owes; set, and frozen, when the order is finalized.
   public var shares: [Share]?
   /// Each participant's last change that they can still take back.
@@ -51,6 +55,14 @@ public enum OrderStatus: String, Sendable {
     case .finalized, .cancelled, .expired: true
     }
   }
+}
+
+/// What is placed with the kitchen when an order is finalized.
+public enum Placement: String, Sendable, CaseIterable {
+  /// One order, of all together.
+  case group
+  /// One for each participant who pays something, over their share.
+  case individual
 }
 
 public struct Participant: Sendable, Equatable {
@@ -158,6 +170,19 @@ public enum Split: Sendable, Equatable {
   case percentage([ParticipantID: Int])
   /// Whole weights, at least one of them above zero.
   case shares([ParticipantID: Int])
+}
+
+extension Split {
+  /// Its name on the wire and in the records.
+  public var word: StaticString {
+    switch self {
+    case .equal: "equal"
+    case .itemized: "itemized"
+    case .custom: "custom"
+    case .percentage: "percentage"
+    case .shares: "shares"
+    }
+  }
 }
 
 /// What one participant owes.

@@ -13,6 +13,7 @@ extension OrderCommand: RoomCommand {
       hasher.combine(join.tenant)
       hasher.combine(join.circle)
       hasher.combine(join.phone)
+      if join.warrant != .none { hasher.combine(join.warrant.rawValue) }
     case .leave(let removeItems):
       hasher.combine("leave")
       hasher.combine(removeItems)
@@ -42,7 +43,9 @@ extension OrderCommand: RoomCommand {
     case .updateSplit(let split):
       hasher.combine("update_split")
       hasher.combine(split)
-    case .finalize: hasher.combine("finalize")
+    case .finalize(let placement):
+      hasher.combine("finalize")
+      if placement != .group { hasher.combine(placement.rawValue) }
     case .lock: hasher.combine("lock")
     case .unlock: hasher.combine("unlock")
     case .cancel: hasher.combine("cancel")

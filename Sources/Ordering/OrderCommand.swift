@@ -11,7 +11,7 @@ public enum OrderCommand: Sendable, Equatable {
   case updateQuantity(id: String, quantity: DecimalNumber)
   case updateItem(id: String, ItemChange)
   case updateSplit(SplitRequest)
-  case finalize
+  case finalize(Placement = .group)
   case lock
   case unlock
   case cancel
@@ -29,13 +29,27 @@ public enum OrderCommand: Sendable, Equatable {
     public var tenant: String?
     public var circle: String?
     public var phone: String?
+    public var warrant: Warrant
 
-    public init(name: String, tenant: String? = nil, circle: String? = nil, phone: String? = nil) {
+    public init(
+      name: String, tenant: String? = nil, circle: String? = nil, phone: String? = nil, warrant: Warrant = .none
+    ) {
       self.name = name
       self.tenant = tenant
       self.circle = circle
       self.phone = phone
+      self.warrant = warrant
     }
+  }
+
+  /// Who vouches for somebody who joins. No client can say so of itself.
+  public enum Warrant: String, Sendable, CaseIterable {
+    /// Nobody.
+    case none
+    /// The records: a member of the order's circle.
+    case membership
+    /// The records: the circle's order begins with this member, and is for the circle's members alone.
+    case initiative
   }
 
   public struct NewItem: Sendable, Equatable {

@@ -18,7 +18,7 @@ public enum OrderEvent: Sendable, Equatable {
   case unlocked
   case cancelled
   case expired(Expiry)
-  case finalized([Share])
+  case finalized([Share], Placement)
   case deadlineSet(Timestamp?)
   case limitsSet(OrderLimits, EditingRule)
   case chargesSet(Charges)
@@ -32,6 +32,8 @@ public enum OrderEvent: Sendable, Equatable {
     public var circle: String
     public var currency: Currency
     public var owner: ParticipantID
+    /// Whether only those join for whom the records vouch.
+    public var isForMembers: Bool
     public var limits: OrderLimits
     public var editing: EditingRule
     public var deadline: Timestamp?
@@ -39,13 +41,15 @@ public enum OrderEvent: Sendable, Equatable {
     public var idleLimitMillis: Int64
 
     public init(
-      tenant: String, circle: String, currency: Currency, owner: ParticipantID, limits: OrderLimits,
-      editing: EditingRule, deadline: Timestamp?, idleLimitMillis: Int64
+      tenant: String, circle: String, currency: Currency, owner: ParticipantID,
+      isForMembers: Bool = false, limits: OrderLimits, editing: EditingRule, deadline: Timestamp?,
+      idleLimitMillis: Int64
     ) {
       self.tenant = tenant
       self.circle = circle
       self.currency = currency
       self.owner = owner
+      self.isForMembers = isForMembers
       self.limits = limits
       self.editing = editing
       self.deadline = deadline

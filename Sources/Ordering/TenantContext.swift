@@ -10,11 +10,13 @@ public struct TenantContext: Sendable, Equatable {
   public var deadlineAfterStart: Duration?
   /// What a phone number must look like.
   public var phoneRule: PhoneRule
+  /// What dishes there are, and what they cost; nil: what clients say.
+  public var menu: Menu?
 
   public init(
     currency: Currency = .inr, limits: OrderLimits = OrderLimits(), editing: EditingRule = .everyone,
     idleLimit: Duration = .seconds(24 * 3600), deadlineAfterStart: Duration? = nil,
-    phoneRule: PhoneRule = .tenDigits
+    phoneRule: PhoneRule = .tenDigits, menu: Menu? = nil
   ) {
     self.currency = currency
     self.limits = limits
@@ -22,5 +24,6 @@ public struct TenantContext: Sendable, Equatable {
     self.idleLimit = idleLimit
     self.deadlineAfterStart = deadlineAfterStart
     self.phoneRule = phoneRule
+    self.menu = menu
   }
 }

@@ -44,6 +44,11 @@ public protocol RoomLogic: Sendable {
   /// Whether an event is there only to remember that its operation was accepted: all was so already.
   static func changesNothing(_ event: Event) -> Bool
 
+  /// Whether others than the room's clients are to hear of an event.
+  ///
+  /// - Parameter state: the state right after it.
+  static func isReported(_ event: Event, in state: State) -> Bool
+
   /// Whether somebody takes part in the room.
   static func includes(_ participant: ParticipantID, in state: State) -> Bool
 
@@ -55,6 +60,11 @@ public protocol RoomLogic: Sendable {
 
   /// About how many bytes of memory the state takes. Asked after each turn, so it must not cost much.
   static func weightBytes(of state: State) -> Int
+}
+
+extension RoomLogic {
+  /// No event is.
+  public static func isReported(_ event: Event, in state: State) -> Bool { false }
 }
 
 /// The time of a decision and the position of the first event that it would cause.

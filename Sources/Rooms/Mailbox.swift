@@ -10,6 +10,7 @@ import Synchronization
 final class Mailbox<Command: RoomCommand>: Sendable {
   enum Mail: Sendable {
     case request(RoomRequest<Command>, from: any RoomSubscriber)
+    case ask(RoomQuestion<Command>, @Sendable (RoomReply) -> Void)
     case read(@Sendable (RoomReading) -> Void)
     case timer
     case passivate
@@ -127,7 +128,17 @@ extension Mailbox.Mail {
     switch self {
     case .request(.operation(let operation, _, _), _): operation.command.sizeBytes
     case .request(.relay(let text, _, _), _): text.count
+    case .ask(let question, _): question.operation?.command.sizeBytes ?? 0
     case .request, .read, .timer, .passivate, .presence, .stop, .depose: nil
+    }
+  }
+
+  /// Whether it is decided by what the tenant says.
+  var isOperation: Bool {
+    switch self {
+    case .request(.operation, _): true
+    case .ask(let question, _): question.operation != nil
+    default: false
     }
   }
 
@@ -140,14 +151,14 @@ extension Mailbox.Mail {
   var isWorthLoading: Bool {
     switch self {
     case .request(.close, _), .request(.relay, _), .request(.resync, _), .passivate, .presence, .stop, .depose: false
-    case .request, .read, .timer: true
+    case .request, .ask, .read, .timer: true
     }
   }
 
   /// Whether it keeps the room in memory. A room that was asked to leave and could not is left alone for as long again.
   fileprivate var isUse: Bool {
     switch self {
-    case .request, .read, .passivate: true
+    case .request, .ask, .read, .passivate: true
     case .timer, .presence, .stop, .depose: false
     }
   }

@@ -81,6 +81,8 @@ public actor Room<Voice: RoomVoice> {
 
   /// - Returns: whether the room goes on.
   private func takeTurn() async -> Bool {
+    let tenant = Logic.tenant(of: machine.state)
+    if environment.contexts.known(tenant) == nil { await environment.contexts.fetch(tenant) }
     guard beginTurn() else {
       end(.moved, refusal: .storeUnavailable)
       return false
@@ -127,7 +129,7 @@ public actor Room<Voice: RoomVoice> {
       return false
     }
     let (machineBefore, sessionsBefore) = (machine.checkpoint, sessions)
-    turn = Turn(now: max(environment.time.now(), machine.clock))
+    turn = Turn(now: max(environment.time.now(), machine.clock), tenant: Logic.tenant(of: machine.state))
     let undecided = decide(mails, on: &machine, in: &turn)
     mailbox.putBack(undecided)
     mails.removeLast(undecided.count)
@@ -221,7 +223,8 @@ public actor Room<Voice: RoomVoice> {
     guard let first = turn.records.first else { return nil }
     return RoomCommit(
       room: id, slot: slot, epoch: epoch, first: first.sequence, count: turn.records.count,
-      text: JournalText.write(turn.records), at: first.at, timer: timerChange(to: turn.timerDue), lane: lane)
+      text: JournalText.write(turn.records), at: first.at, timer: timerChange(to: turn.timerDue), reports: turn.reports,
+      lane: lane)
   }
 
   /// Whether a turn that has written nothing may be seen. What is written proves that the slot is this node's; what is only
@@ -255,6 +258,7 @@ public actor Room<Voice: RoomVoice> {
       case .set(let due): armed = due
       case .clear: armed = nil
       }
+      if !commit.reports.isEmpty { environment.reported(id) }
       return .committed
     case .stale: return .deposed
     case .conflict:
@@ -283,6 +287,7 @@ public actor Room<Voice: RoomVoice> {
       if !items.isEmpty { subscriber.deliver(RoomOutput(epoch: epoch, items: items)) }
     }
     for (answer, reading) in turn.readings { answer(reading) }
+    for (answer, reply) in turn.replies { answer(reply) }
     for catchUp in turn.catchUps { Task { await self.readHistory(for: catchUp) } }
     environment.metrics.events.increment(by: turn.records.count)
   }
@@ -436,6 +441,7 @@ public actor Room<Voice: RoomVoice> {
       case .request(.open, let subscriber):
         subscriber.deliver(RoomOutput(epoch: epoch, items: [.ended(ending)]))
       case .read(let answer): answer(.unavailable)
+      case .ask(_, let answer): answer(.unavailable)
       case .request, .timer, .passivate, .presence, .stop, .depose: break
       }
     }

@@ -52,12 +52,14 @@ struct RoomEnvironment<Voice: RoomVoice>: Sendable {
   let voice: Voice
   let settings: RoomSettings
   let time: any TimeSource
-  let context: @Sendable () -> Voice.Logic.Context
+  let contexts: TenantContexts<Voice.Logic.Context>
   let logger: Logger
   let metrics: RoomMetrics
   let memory: MemoryBudget
   let creations: CreationLimits
   let witness: any OwnershipWitness
+  /// Told by a room that has written a report.
+  let reported: @Sendable (RoomID) -> Void
   /// Told by a room that was refused as its slot's owner.
   let deposed: @Sendable (Slot, Epoch) -> Void
   /// Told by a room that leaves memory.

@@ -36,7 +36,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   private let lanes: [any RoomLane]
   let ownership: SlotOwnership
   private let witness: any OwnershipWitness
-  private let context: @Sendable () -> Logic.Context
+  private let contexts: TenantContexts<Logic.Context>
+  private let reported: @Sendable (RoomID) -> Void
   let logger: Logger
   let metrics = RoomMetrics()
   let memory: MemoryBudget
@@ -47,11 +48,14 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
   let lookedAt = Atomic<Int64>(.min)
   private let warmMeter = Meter(label: "stonepot_rooms_warm")
 
-  /// - Parameter context: what the tenant says now; asked at each decision.
+  /// - Parameters:
+  ///   - reported: told of rooms that have written a report, on their lanes; must not block.
+  ///   - contexts: what tenants say now; asked at each decision.
   public init(
     store: any RoomStore, voice: Voice, settings: RoomSettings, time: any TimeSource, lanes: [any RoomLane],
     ownership: SlotOwnership, witness: any OwnershipWitness = SoleOwner(), logger: Logger,
-    context: @escaping @Sendable () -> Logic.Context
+    reported: @escaping @Sendable (RoomID) -> Void = { _ in },
+    contexts: TenantContexts<Logic.Context>
   ) {
     precondition(!lanes.isEmpty, "rooms need a lane to run on")
     self.store = store
@@ -61,7 +65,8 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     self.lanes = lanes
     self.ownership = ownership
     self.witness = witness
-    self.context = context
+    self.contexts = contexts
+    self.reported = reported
     self.logger = logger
     memory = MemoryBudget(limitBytes: settings.memoryBytes)
     creations = CreationLimits(
@@ -105,6 +110,25 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
     case .ended(.crowded): answer(.crowded)
     case .full, .ended: answer(.unavailable)
     }
+  }
+
+  /// Has a room do something for whoever has no session in it, or look at its state; loads it if need be. The answer
+  /// comes on the room's lane, or at once.
+  public func ask(
+    _ question: RoomQuestion<Logic.Command>, of id: RoomID, answer: @escaping @Sendable (RoomReply) -> Void
+  ) {
+    switch offer(.ask(question, answer), to: id) {
+    case .taken: break
+    case .full:
+      metrics.overloads.increment()
+      answer(.refused(.overloaded))
+    case .ended(.crowded): answer(.refused(.crowded))
+    case .ended: answer(.unavailable)
+    }
+  }
+
+  public func ask(_ question: RoomQuestion<Logic.Command>, of id: RoomID) async -> RoomReply {
+    await withUnsafeContinuation { continuation in ask(question, of: id) { continuation.resume(returning: $0) } }
   }
 
   public var warmCount: Int { state.withLock { $0.warm.count } }
@@ -191,8 +215,9 @@ public final class RoomRegistry<Voice: RoomVoice>: Sendable {
 
   private func environment(_ voice: Voice) -> RoomEnvironment<Voice> {
     RoomEnvironment(
-      store: store, voice: voice, settings: settings, time: time, context: context, logger: logger, metrics: metrics,
+      store: store, voice: voice, settings: settings, time: time, contexts: contexts, logger: logger, metrics: metrics,
       memory: memory, creations: creations, witness: witness,
+      reported: reported,
       deposed: { [weak self] slot, epoch in self?.depose(slot, epoch) },
       retired: { [weak self] room in self?.forget(room) })
   }

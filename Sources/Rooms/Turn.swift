@@ -1,3 +1,4 @@
+import JSONText
 import Metrics
 import RoomCore
 
@@ -9,14 +10,20 @@ struct Turn<Logic: RoomLogic> {
   }
 
   let now: Timestamp
+  /// For whom it was asked what the tenant says before the turn began.
+  let tenant: String?
+  /// What the tenant says at the operation in hand.
+  var context: Logic.Context?
   /// Set if this turn decides a lost one again, to change nothing: the timer is left for the next look at what is due.
   /// What was applied before is acknowledged as ever.
   let lost: Lost?
   var records: [Recorded<Logic.Event>] = []
+  var reports: [RoomReport] = []
   /// When the room wants its timer after this turn.
   var timerDue: Timestamp?
   var timerWasDue = false
   var readings: [(@Sendable (RoomReading) -> Void, RoomReading)] = []
+  var replies: [(@Sendable (RoomReply) -> Void, RoomReply)] = []
   var catchUps: [CatchUp<Logic>] = []
   var mayPassivate = false
   /// On whose account the room begins with this turn.
@@ -46,18 +53,19 @@ struct Turn<Logic: RoomLogic> {
     let operations: Set<OperationID>
   }
 
-  init(now: Timestamp, lost: Lost? = nil) {
+  init(now: Timestamp, tenant: String? = nil, lost: Lost? = nil) {
     self.now = now
+    self.tenant = tenant
     self.lost = lost
   }
 
   /// The same turn again, to be decided without changing anything.
   func again(because notice: RefusalNotice, at now: Timestamp) -> Turn {
     let operations = Set(records.compactMap { $0.cause?.operation })
-    return Turn(now: now, lost: Lost(notice: notice, operations: operations))
+    return Turn(now: now, tenant: tenant, lost: Lost(notice: notice, operations: operations))
   }
 
-  var saysAnything: Bool { !subscribers.isEmpty || !readings.isEmpty }
+  var saysAnything: Bool { !subscribers.isEmpty || !readings.isEmpty || !replies.isEmpty }
 
   /// Forgets the texts of a state that has changed.
   mutating func stateChanged() {
@@ -146,8 +154,10 @@ extension Room {
   func decide(_ mails: [Mail], on machine: inout Machine, in turn: inout Turn<Logic>) -> ArraySlice<Mail> {
     var next = mails.startIndex
     while next < mails.endIndex, !turn.isLast, turn.saidBytes < environment.settings.turnBytes {
+      if mails[next].isOperation, !hasContext(for: machine, in: &turn) { break }
       switch mails[next] {
       case .request(let request, let subscriber): decide(request, from: subscriber, on: &machine, in: &turn)
+      case .ask(let question, let answer): turn.replies.append((answer, reply(to: question, on: &machine, in: &turn)))
       case .read(let answer): turn.readings.append((answer, reading(of: machine, in: &turn)))
       case .timer where turn.lost != nil: break
       case .timer:
@@ -164,6 +174,13 @@ extension Room {
     }
     turn.timerDue = Logic.timerDue(machine.state)
     return mails[next...]
+  }
+
+  /// - Returns: false if the turn has learned whose room it is, so that the next one asks first what that tenant says.
+  private func hasContext(for machine: Machine, in turn: inout Turn<Logic>) -> Bool {
+    let tenant = Logic.tenant(of: machine.state)
+    turn.context = environment.contexts.known(tenant)
+    return turn.context != nil || tenant == turn.tenant
   }
 
   private func decide(
@@ -266,7 +283,8 @@ extension Room {
       refuse(.identityMismatch, sender, in: &turn)
       return
     }
-    switch machine.decide(operation, context: environment.context(), now: turn.now) {
+    guard let context = turn.context else { return refuse(.storeUnavailable, sender, in: &turn) }
+    switch machine.decide(operation, context: context, now: turn.now) {
     case .accepted(let records):
       if let lost = turn.lost { return refuse(lost.notice, sender, in: &turn) }
       if machine.head == .zero, let limit = admitBeginning(with: records, on: machine, by: entry.address, in: &turn) {
@@ -296,6 +314,30 @@ extension Room {
       } else {
         refuse(refusal, sender, in: &turn)
       }
+    }
+  }
+
+  /// Does what somebody asks who has no session here, for a participant whom he vouches for.
+  private func reply(
+    to question: RoomQuestion<Logic.Command>, on machine: inout Machine, in turn: inout Turn<Logic>
+  ) -> RoomReply {
+    func stands(_ sequence: SequenceNumber) -> RoomReply {
+      var writer = JSONWriter(reservingCapacity: 1024)
+      machine.state.write(to: &writer)
+      return .stands(at: sequence, state: writer.bytes)
+    }
+    guard let operation = question.operation else { return stands(machine.head) }
+    guard let context = turn.context else { return .refused(.storeUnavailable) }
+    switch machine.decide(operation, context: context, now: turn.now) {
+    case .accepted(let records):
+      if let lost = turn.lost { return .refused(lost.notice) }
+      apply(records, to: &machine, in: &turn)
+      return stands(records.last?.sequence ?? machine.head)
+    case .settled(let sequence): return stands(sequence)
+    case .rejected(let refusal):
+      environment.metrics.refusals.increment()
+      if let lost = turn.lost, lost.operations.contains(operation.id) { return .refused(lost.notice) }
+      return .refused(RefusalNotice(code: refusal.code, message: refusal.message))
     }
   }
 
@@ -330,6 +372,9 @@ extension Room {
     for record in records {
       machine.apply(record)
       turn.records.append(record)
+      if Logic.isReported(record.event, in: machine.state) {
+        turn.reports.append(RoomReport(record, machine.state))
+      }
       let full = isSummedUp ? nil : announcement(of: record, state: machine.state, in: .full)
       let delta = announcement(of: record, state: machine.state, in: .delta)
       turn.announce(record.sequence, full: full, delta: delta, among: sessions)

@@ -174,11 +174,13 @@ public struct RoomCommit: Sendable {
   public let text: [UInt8]
   public let at: Timestamp
   public let timer: TimerChange
+  /// Written with the events, for whoever deals with them: see `RecordTransaction.reports`.
+  public let reports: [RoomReport]
   public let lane: any CompletionLane
 
   public init(
     room: RoomID, slot: Slot, epoch: Epoch, first: SequenceNumber, count: Int, text: [UInt8], at: Timestamp,
-    timer: TimerChange, lane: any CompletionLane
+    timer: TimerChange, reports: [RoomReport] = [], lane: any CompletionLane
   ) {
     precondition(count > 0, "a commit of room \(room) has no events")
     self.room = room
@@ -189,10 +191,14 @@ public struct RoomCommit: Sendable {
     self.text = text
     self.at = at
     self.timer = timer
+    self.reports = reports
     self.lane = lane
   }
 
   public var last: SequenceNumber { first.advanced(by: count - 1) }
+
+  /// Of all that it writes.
+  var textBytes: Int { reports.reduce(text.count) { $0 + $1.text.count } }
 }
 
 public enum TimerChange: Sendable, Equatable {

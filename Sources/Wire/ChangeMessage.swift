@@ -158,7 +158,7 @@ extension JSONWriter {
       field("ready", isReady)
     case .locked, .unlocked, .cancelled, .unchanged: break
     case .expired(let expiry): field("reason", expiry.rawValue)
-    case .finalized(let shares): self.shares(shares, currency)
+    case .finalized(let shares, _): self.shares(shares, currency)
     case .deadlineSet(let deadline):
       key("deadline")
       if let deadline { integer(deadline.millis) } else { null() }

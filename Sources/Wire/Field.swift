@@ -128,6 +128,7 @@ extension FieldValue where Self: RawRepresentable<String> & CaseIterable {
 extension DishType: FieldValue {}
 extension EditingRule: FieldValue {}
 extension Allocation: FieldValue {}
+extension Placement: FieldValue {}
 
 extension JSONReader {
   /// A step whose failure means that the text is no JSON.
@@ -145,6 +146,8 @@ extension JSONReader {
   mutating func kind() throws(WireError) -> Kind {
     try strictly { reader throws(JSONError) in try reader.peek() }
   }
+
+  mutating func isAtObject() throws(WireError) -> Bool { if case .object = try kind() { true } else { false } }
 
   mutating func skipValue() throws(WireError) {
     try strictly { reader throws(JSONError) in try reader.skip() }

@@ -45,7 +45,7 @@ enum MessageType: String, CaseIterable, FieldValue {
     switch self {
     case .join: .operation(.join(OrderCommand.Join(name: "")))
     case .leave: .operation(.leave(removeItems: false))
-    case .finalize: .operation(.finalize)
+    case .finalize: .operation(.finalize())
     case .lock: .operation(.lock)
     case .unlock: .operation(.unlock)
     case .cancel: .operation(.cancel)
@@ -61,7 +61,11 @@ enum MessageType: String, CaseIterable, FieldValue {
   /// Reads the value of `data`.
   func body(from reader: inout JSONReader) throws(WireError) -> ClientMessage.Body {
     switch self {
-    case .finalize, .lock, .unlock, .cancel, .undo:
+    case .lock, .unlock, .cancel, .undo:
+      try reader.skipValue()
+      return try bodyWithoutData()
+    // Clients have always sent what they liked.
+    case .finalize where try !reader.isAtObject():
       try reader.skipValue()
       return try bodyWithoutData()
     default: break
@@ -78,7 +82,7 @@ enum MessageType: String, CaseIterable, FieldValue {
 
   // MARK: - Inside data
 
-  private func fields(from reader: inout JSONReader) throws(WireError) -> ClientMessage.Body {
+  func fields(from reader: inout JSONReader) throws(WireError) -> ClientMessage.Body {
     switch self {
     case .join: .operation(try join(&reader))
     case .leave: .operation(.leave(removeItems: try only("removeItems", in: &reader).value ?? false))
@@ -94,7 +98,8 @@ enum MessageType: String, CaseIterable, FieldValue {
     case .setDeadline: .operation(try setDeadline(&reader))
     case .setLimits: .operation(try setLimits(&reader))
     case .setCharges: .operation(try setCharges(&reader))
-    case .finalize, .lock, .unlock, .cancel, .undo: try bodyWithoutData()
+    case .finalize: .operation(.finalize(try only("orders", in: &reader).value ?? .group))
+    case .lock, .unlock, .cancel, .undo: try bodyWithoutData()
     }
   }
 

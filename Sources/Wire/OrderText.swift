@@ -10,7 +10,8 @@ extension JSONWriter {
     endObject()
   }
 
-  mutating func stateFields(of order: CollaborativeOrder, in room: RoomID, online: Set<ParticipantID>) {
+  /// - Parameter online: who is connected; nil: that is not known.
+  mutating func stateFields(of order: CollaborativeOrder, in room: RoomID, online: Set<ParticipantID>?) {
     let currency = order.currency
     field("circleId", order.circle)
     field("tenantId", order.tenant)
@@ -27,7 +28,7 @@ extension JSONWriter {
       field("name", participant.name)
       phone(of: participant)
       role(of: participant.id, in: order)
-      field("isOnline", online.contains(participant.id))
+      if let online { field("isOnline", online.contains(participant.id)) }
       field("ready", participant.isReady)
       field("joinedAt", participant.joinedAt.millis)
       endObject()
@@ -150,18 +151,6 @@ extension JSONWriter {
     field("maxItems", limits.maxItems)
     field("maxParticipants", limits.maxParticipants)
     if let maxTotal = limits.maxTotal { money("maxTotal", maxTotal, currency) }
-  }
-}
-
-extension Split {
-  var word: StaticString {
-    switch self {
-    case .equal: "equal"
-    case .itemized: "itemized"
-    case .custom: "custom"
-    case .percentage: "percentage"
-    case .shares: "shares"
-    }
   }
 }
 

@@ -8,43 +8,17 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The stores that records are kept in.
-enum Engine: String, CaseIterable, Sendable, CustomTestStringConvertible {
-  case sqlite, postgres
-
-  var testDescription: String { rawValue }
-}
-
 /// A directory in a store of its own, with a clock that goes on by a millisecond at each look.
 struct DirectoryHarness: Sendable {
   let engine: Engine
-  private let place: any Sendable
-  private let openStore: @Sendable () async throws -> any RoomStore & RecordStore
+  private let place: RecordPlace
   let store: any RoomStore & RecordStore
   let directory: Directory
 
   init(_ engine: Engine) async throws {
     self.engine = engine
-    switch engine {
-    case .sqlite:
-      let file = try TemporaryFile()
-      place = file
-      openStore = {
-        var configuration = SQLiteConfiguration(path: file.path, history: "history")
-        configuration.records = DirectorySchema.migrations
-        return try await SQLiteStore.open(configuration)
-      }
-    case .postgres:
-      let server = try await PostgresServer.shared()
-      let url = try server.makeDatabase()
-      place = server
-      openStore = {
-        var configuration = PostgresConfiguration(url: url, history: "history")
-        configuration.records = DirectorySchema.migrations
-        return try await PostgresStore.open(configuration)
-      }
-    }
-    store = try await openStore()
+    place = try await RecordPlace(engine, records: DirectorySchema.migrations)
+    store = try await place.open()
     directory = Self.directory(on: store)
   }
 

@@ -23,7 +23,7 @@ import Testing
       .updateItem(id: "a", .init(price: 1)), .updateItem(id: "a", .init(dishType: .veg)), .updateSplit(.equal),
       .updateSplit(.itemized), .updateSplit(.custom([:])), .updateSplit(.percentage([:])), .updateSplit(.shares([:])),
       .updateSplit(.shares([ana: 1])), .updateSplit(.shares([ben: 1])), .updateSplit(.shares([ana: 1, ben: 1])),
-      .updateSplit(.custom([ana: 1])), .finalize, .lock, .unlock, .cancel, .ready(true), .ready(false),
+      .updateSplit(.custom([ana: 1])), .finalize(), .lock, .unlock, .cancel, .ready(true), .ready(false),
       .removeParticipant(ana, removeItems: true), .removeParticipant(ana, removeItems: false),
       .transferOwnership(to: ana), .setDeadline(nil), .setDeadline(Timestamp(millis: 0)),
       .setDeadline(Timestamp(millis: 1)), .setLimits(.init()), .setLimits(.init(maxItems: 1)),

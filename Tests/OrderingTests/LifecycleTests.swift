@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct LifecycleTests {
   private static let ownersCommands: [OrderCommand] = [
-    .finalize, .lock, .unlock, .cancel, .removeParticipant(ana, removeItems: false), .transferOwnership(to: ben),
+    .finalize(), .lock, .unlock, .cancel, .removeParticipant(ana, removeItems: false), .transferOwnership(to: ben),
     .setDeadline(nil), .setLimits(.init()), .setCharges(.init()),
   ]
 
@@ -26,23 +26,23 @@ import Testing
     ]
     for command in frozen { #expect(scene.refusal(command, by: ana) == .orderLocked, "\(command)") }
     try scene.play(.setCharges(.init(delivery: .init(amount: 40))), by: ana)
-    #expect(try scene.play(.finalize, by: ana) == [.finalized(try OrderLogic.previewShares(of: scene.order))])
+    #expect(try scene.play(.finalize(), by: ana) == [.finalized(try OrderLogic.previewShares(of: scene.order), .group)])
     #expect(scene.order.total == rupees(140))
   }
 
   @Test func finalizingFreezesTheShares() throws {
     let scene = Scene(ana, ben)
-    #expect(scene.refusal(.finalize, by: ana) == .emptyOrder)
+    #expect(scene.refusal(.finalize(), by: ana) == .emptyOrder)
     try scene.play(.adding("a", decimal(9999, 2)), by: ana)
-    try scene.play(.finalize, by: ana)
+    try scene.play(.finalize(), by: ana)
     #expect(scene.order.shares?.map(\.amount.minorUnits) == [5_000, 4_999])
     #expect(scene.order.finalizedAt == scene.now)
-    #expect(try scene.play(.finalize, by: ana) == [])
-    #expect(scene.refusal(.finalize, by: ben) == .orderFinalized)
+    #expect(try scene.play(.finalize(), by: ana) == [])
+    #expect(scene.refusal(.finalize(), by: ben) == .orderFinalized)
   }
 
   @Test(arguments: [
-    ([OrderCommand.adding("a"), .finalize], OrderRejection.Kind.orderFinalized), ([.cancel], .orderCancelled),
+    ([OrderCommand.adding("a"), .finalize()], OrderRejection.Kind.orderFinalized), ([.cancel], .orderCancelled),
   ])
   func theEndIsTheEnd(ending: [OrderCommand], kind: OrderRejection.Kind) throws {
     let scene = Scene(ana, ben)
@@ -53,7 +53,7 @@ import Testing
       Self.ownersCommands + [
         .adding("z"), .removeItem(id: "a"), .undo, .leave(removeItems: false), .ready(true), .updateSplit(.equal),
       ]
-    for command in commands where command != .finalize {
+    for command in commands where command != .finalize() {
       #expect(scene.refusal(command, by: ana) == kind, "\(command)")
     }
     scene.wait(.seconds(1_000_000))

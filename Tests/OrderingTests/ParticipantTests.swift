@@ -55,7 +55,7 @@ import Testing
 
   @Test func aParticipantRejoinsWithTheIdAloneWhateverTheOrderHasComeTo() throws {
     let bare = OrderCommand.join(.init(name: ""))
-    for ending: [OrderCommand] in [[], [.lock], [.cancel], [.adding("a"), .finalize]] {
+    for ending: [OrderCommand] in [[], [.lock], [.cancel], [.adding("a"), .finalize()]] {
       let scene = Scene(ana, ben)
       for command in ending { try scene.play(command, by: ana) }
       let before = scene.machine.state
@@ -97,7 +97,7 @@ import Testing
 
   @Test func whoHasNotJoinedMayDoNothing() {
     let commands: [OrderCommand] = [
-      .leave(removeItems: false), .adding(nil), .removeItem(id: "a"), .finalize, .lock, .ready(true), .undo,
+      .leave(removeItems: false), .adding(nil), .removeItem(id: "a"), .finalize(), .lock, .ready(true), .undo,
       .setDeadline(nil), .updateSplit(.equal),
     ]
     for command in commands {

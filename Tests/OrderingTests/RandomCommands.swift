@@ -37,7 +37,7 @@ struct RandomCommands {
     case ..<48: return .updateQuantity(id: itemID(in: order), quantity: quantity(from: 0))
     case ..<56: return .updateItem(id: itemID(in: order), itemChange())
     case ..<66: return .updateSplit(split(of: order))
-    case ..<67: return generator.chance(1, in: 5) ? .cancel : .finalize
+    case ..<67: return generator.chance(1, in: 5) ? .cancel : .finalize()
     case ..<70: return .lock
     case ..<75: return .unlock
     case ..<78: return .ready(generator.chance(1, in: 2))

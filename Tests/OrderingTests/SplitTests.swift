@@ -116,7 +116,7 @@ import Testing
     try scene.play(.updateSplit(row.split), by: ben)
     #expect(try scene.shares == row.shares)
     #expect(try scene.shares.reduce(0, +) == scene.order.total.minorUnits)
-    try scene.play(.finalize, by: ana)
+    try scene.play(.finalize(), by: ana)
     #expect(scene.order.shares?.map(\.amount.minorUnits) == row.shares)
   }
 
@@ -147,17 +147,17 @@ import Testing
     let scene = try table()
     #expect(try scene.play(.updateSplit(.custom([:])), by: ben) == [.splitUpdated(.custom([:]))])
     #expect(
-      scene.rejection(.finalize, by: ana)
+      scene.rejection(.finalize(), by: ana)
         == OrderRejection(
           .invalidSplit, "custom amounts must add up to the total of 300.00 INR; they come to 300.00 INR less"))
     try scene.play(.updateSplit(.custom([cal: 300])), by: ben)
     try scene.play(.removeItem(id: "b"), by: ben)
     #expect(
-      scene.rejection(.finalize, by: ana)
+      scene.rejection(.finalize(), by: ana)
         == OrderRejection(
           .invalidSplit, "custom amounts must add up to the total of 200.00 INR; they come to 100.00 INR more"))
     try scene.play(.updateSplit(.custom([cal: 200])), by: ben)
-    try scene.play(.finalize, by: ana)
+    try scene.play(.finalize(), by: ana)
   }
 
   @Test(arguments: [

@@ -33,6 +33,7 @@ struct MailboxTests {
       case .request(.close(let session), _): "close \(session.number)"
       case .request(.relay(_, _, let session), _): "relay \(session.number)"
       case .request: "request"
+      case .ask: "ask"
       case .read: "read"
       case .timer: "timer"
       case .passivate: "passivate"

@@ -17,6 +17,9 @@ final class MutantLink: RoomLink, @unchecked Sendable {
   }
 
   var movesRooms: Bool { link.movesRooms }
+  func ask(_ question: RoomQuestion<OrderCommand>, of room: RoomID) async -> RoomReply {
+    await link.ask(question, of: room)
+  }
   func read(_ room: RoomID) async -> RoomReading { await link.read(room) }
   func canOpen(_ room: RoomID) -> Bool { link.canOpen(room) }
 

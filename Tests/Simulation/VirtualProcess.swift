@@ -59,7 +59,7 @@ final class VirtualProcess: @unchecked Sendable {
         store: client, voice: OrderVoice(history: client.identity.history), settings: cluster.rooms, time: time,
         lanes: [lane], ownership: SlotOwnership(),
         witness: cluster.mutant == .alwaysFresh ? SoleOwner() as any OwnershipWitness : storeWitness, logger: logger,
-        context: { tenant })
+        contexts: TenantContexts { tenant })
       self.registry = registry
       local = LocalCarrier(to: registry)
       (witness, store) = (storeWitness, client)

@@ -27,7 +27,7 @@ package enum StoreContract {
   }
 
   package static let sentences =
-    ownership + nodes + fencing + commits + reading + snapshots + deletion + timers + looking + closing
+    ownership + nodes + fencing + commits + reports + reading + snapshots + deletion + timers + looking + closing
 
   // MARK: Ownership
 

@@ -29,12 +29,12 @@ package struct Writer: Sendable {
   /// A commit whose text names the room and its positions, so that it can be told from any other.
   package func makeCommit(
     _ room: RoomID, _ first: Int64, count: Int = 1, text: String? = nil, at millis: Int64? = nil,
-    timer: TimerChange = .keep, epoch: Epoch? = nil, lane: TestLane? = nil
+    timer: TimerChange = .keep, reports: [RoomReport] = [], epoch: Epoch? = nil, lane: TestLane? = nil
   ) -> RoomCommit {
     RoomCommit(
       room: room, slot: Slot(of: room), epoch: epoch ?? self.epoch(room), first: SequenceNumber(first), count: count,
       text: Array((text ?? Self.text(room, first, count: count)).utf8), at: Timestamp(millis: millis ?? first * 1000),
-      timer: timer, lane: lane ?? self.lane)
+      timer: timer, reports: reports, lane: lane ?? self.lane)
   }
 
   package static func text(_ room: RoomID, _ first: Int64, count: Int = 1) -> String {

@@ -67,18 +67,18 @@ struct PostgresOpeningTests {
 
   @Test func anOlderStoreIsBroughtUpAndANewerOneRefused() async throws {
     try await open().close()
-    let step = (number: 2, sql: "CREATE TABLE extra (x int); INSERT INTO extra VALUES (7)")
-    await expectRefused("older schema 1") {
+    let step = (number: 3, sql: "CREATE TABLE extra (x int); INSERT INTO extra VALUES (7)")
+    await expectRefused("older schema 2") {
       $0.extraMigrations = [step]
       $0.migrates = false
     }
-    let broken = (number: 3, sql: "CREATE TABLE half (x int); nonsense")
+    let broken = (number: 4, sql: "CREATE TABLE half (x int); nonsense")
     await #expect(throws: StoreError.self) { try await open { $0.extraMigrations = [step, broken] } }
     let raw = try RawPostgres(url)
     #expect(try raw.query("SELECT to_regclass('stonepot.half')") == ["NULL"])
     #expect(try raw.query("SELECT x FROM extra") == ["7"])
     try await open { $0.extraMigrations = [step] }.close()
-    await expectRefused("schema 2", "newer program")
+    await expectRefused("schema 3", "newer program")
   }
 
   @Test func aServerThatIsNotThereIsSaidToBeUnavailable() async throws {

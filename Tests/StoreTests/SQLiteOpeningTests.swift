@@ -163,16 +163,16 @@ struct SQLiteOpeningTests {
     await writer.commit(room("a"), 1)
     await old.close()
 
-    let step = (number: 4, sql: "CREATE TABLE extra (x); INSERT INTO extra VALUES (7)")
-    await expectRefused("older schema 3", mode: .readOnly) { $0.extraMigrations = [step] }
+    let step = (number: 5, sql: "CREATE TABLE extra (x); INSERT INTO extra VALUES (7)")
+    await expectRefused("older schema 4", mode: .readOnly) { $0.extraMigrations = [step] }
     let new = try await open { $0.extraMigrations = [step] }
     #expect(try await new.load(room("a"))?.head == SequenceNumber(1))
     await new.close()
     #expect(try RawDatabase(path).query("SELECT x FROM extra") == ["7"])
-    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["4"])
+    #expect(try RawDatabase(path).query("SELECT value FROM meta WHERE key = 'schema_version'") == ["5"])
 
-    await expectRefused("schema 4", "newer program")
-    await expectRefused("schema 4", "newer program", mode: .readOnly)
+    await expectRefused("schema 5", "newer program")
+    await expectRefused("schema 5", "newer program", mode: .readOnly)
   }
 
   /// A file of the first schema knows of no oldest rows; the step counts them.
@@ -188,7 +188,7 @@ struct SQLiteOpeningTests {
     await old.close()
     let raw = try RawDatabase(path)
     for sql in [
-      "DROP INDEX snapshots_by_oldest", "ALTER TABLE snapshots DROP COLUMN oldest", "DROP TABLE nodes",
+      "DROP INDEX snapshots_by_oldest", "ALTER TABLE snapshots DROP COLUMN oldest", "DROP TABLE nodes", "DROP TABLE outbox",
       "UPDATE meta SET value = '1' WHERE key = 'schema_version'",
     ] { try raw.query(sql) }
 

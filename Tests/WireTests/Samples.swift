@@ -38,19 +38,21 @@ extension OrderItem {
 
 extension CollaborativeOrder {
   static let sample = CollaborativeOrder(
-    tenant: "stonepot", circle: "circle_7", currency: .inr, initiatedBy: asha, owner: asha,
+    tenant: "stonepot", circle: "circle_7", currency: .inr, initiatedBy: asha, isForMembers: false, owner: asha,
     participants: [
       Participant(id: asha, name: "Asha", phoneEnding: "10", isReady: true, joinedAt: moment(0)),
       Participant(id: ravi, name: "Ravi", joinedAt: moment(5)),
     ],
     items: [.biryani, .naan], charges: Charges(), split: .equal, status: .active, deadline: nil,
     limits: OrderLimits(), idleLimitMillis: 86_400_000, editing: .everyone, createdAt: moment(0),
-    updatedAt: moment(20), finalizedAt: nil, shares: nil, undoable: [:])
+    updatedAt: moment(20), finalizedAt: nil, placement: .group, shares: nil, undoable: [:])
 
   /// With every optional field.
   static let rich: CollaborativeOrder = {
     var order = sample
     order.owner = ravi
+    order.isForMembers = true
+    order.placement = .individual
     order.charges = Charges(
       tax: Charge(amount: Money(minorUnits: 3675), allocation: .proportional),
       delivery: Charge(amount: Money(minorUnits: 4000), allocation: .equal),
@@ -116,10 +118,11 @@ let sampleEvents: [(name: String, event: OrderEvent)] = [
   ("order_expired", .expired(.idle)),
   (
     "order_finalized",
-    .finalized([
-      Share(participant: asha, name: "Asha", amount: Money(minorUnits: 36725)),
-      Share(participant: ravi, name: "Ravi", amount: Money(minorUnits: 36725)),
-    ])
+    .finalized(
+      [
+        Share(participant: asha, name: "Asha", amount: Money(minorUnits: 36725)),
+        Share(participant: ravi, name: "Ravi", amount: Money(minorUnits: 36725)),
+      ], .individual)
   ),
   ("deadline_set", .deadlineSet(moment(7200))),
   ("deadline_set", .deadlineSet(nil)),
@@ -169,7 +172,7 @@ extension SplitMix64 {
     CollaborativeOrder(
       tenant: text(), circle: text(),
       currency: pick([.inr, Currency(code: "JPY", minorDigits: 0), Currency(code: "KWD", minorDigits: 3)]),
-      initiatedBy: participantID(), owner: participantID(),
+      initiatedBy: participantID(), isForMembers: once(in: 2), owner: participantID(),
       participants: (0..<below(6)).map { _ in
         Participant(
           id: participantID(), name: text(), phoneEnding: optional { "\(10 + $0.below(90))" }, isReady: once(in: 2),
@@ -181,6 +184,7 @@ extension SplitMix64 {
       limits: OrderLimits(maxItems: below(500), maxParticipants: below(200), maxTotal: optional { $0.money() }),
       idleLimitMillis: Int64(below(1_000_000)), editing: pick([.everyone, .own]), createdAt: timestamp(),
       updatedAt: timestamp(), finalizedAt: optional { $0.timestamp() },
+      placement: pick([.group, .individual]),
       shares: optional { generator in
         (0..<generator.below(4)).map { _ in
           Share(participant: generator.participantID(), name: generator.text(), amount: generator.money())

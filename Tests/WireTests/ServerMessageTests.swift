@@ -68,7 +68,7 @@ import Wire
       (
         "order_finalized, of an order with everything in it",
         ServerMessage.full(
-          Recorded(.finalized(CollaborativeOrder.rich.shares ?? []), by: ravi),
+          Recorded(.finalized(CollaborativeOrder.rich.shares ?? [], .group), by: ravi),
           after: OrderRoom(room: .sample, order: .rich), online: online, history: "h1")
       ))
     lines.append(

@@ -320,8 +320,8 @@ extension Problem {
       case .invalidField, .idempotencyConflict: 422
       case .invalidPageToken: 400
       case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound: 404
-      case .notMember, .notOwner: 403
-      case .ownerStays, .limitExceeded, .invalidTransition: 409
+      case .notMember, .notJoined, .notOwner: 403
+      case .ownerStays, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition: 409
       case .versionMismatch: 412
       }
     self.init(

@@ -591,10 +591,12 @@ extension ClusterAgent: PeerDelegate {
       }
     case .move(let slot, let node): received(move: slot, to: node)
     case .request(let room, let request): rooms?.server.received(request, for: room, on: connection)
+    case .ask(let number, let room, let question): rooms?.server.ask(question, of: room, number: number, on: connection)
     case .read(let number, let room): rooms?.server.read(room, number: number, on: connection)
     case .output(let output): book.remote(over: connection)?.received(output)
     case .full(let room, let session, let number):
       book.remote(over: connection)?.full(session, number, in: room)
+    case .reply(let number, let reply): book.remote(over: connection)?.reply(number, reply)
     case .reading(let number, let reading): book.remote(over: connection)?.reading(number, reading)
     case .notOwner(let room, let owner):
       heard(owner, of: room)

@@ -131,10 +131,10 @@ final class PeerChannelHandler: ChannelInboundHandler {
     case .pong: break
     case .goodbye(let reason): connection.cut(.goodbye(reason))
     case .hello, .authenticate, .refused: connection.cut(.violation("a handshake's frame after the handshake"))
-    case .request, .read:
+    case .request, .ask, .read:
       guard dial == nil else { return connection.cut(.violation("a request to who has dialed")) }
       network.delegate.received(frame, on: connection)
-    case .output, .full, .reading, .notOwner:
+    case .output, .full, .reply, .reading, .notOwner:
       guard dial != nil else { return connection.cut(.violation("an answer from who has dialed")) }
       network.delegate.received(frame, on: connection)
     case .gossip, .move: network.delegate.received(frame, on: connection)

@@ -217,3 +217,46 @@ extension RoomReading {
     }
   }
 }
+
+extension PeerQuestion {
+  package init<Command: PeerCommand>(_ question: RoomQuestion<Command>) {
+    self.init(
+      question.operation.map { Operation(id: $0.id, after: $0.after, command: $0.command.peerBytes) })
+  }
+}
+
+extension RoomQuestion where Command: PeerCommand {
+  package init(_ question: PeerQuestion) throws(BinaryError) {
+    guard let asked = question.operation else {
+      self.init()
+      return
+    }
+    self.init(
+      RoomCore.Operation(id: asked.id, after: asked.after, command: try Command(peerBytes: asked.command)))
+  }
+}
+
+extension PeerReply {
+  package init(_ reply: RoomReply) {
+    self =
+      switch reply {
+      case .stands(let sequence, let state): .stands(at: sequence, state: state)
+      case .refused(let notice):
+        .refused(code: notice.code, message: notice.message, isRetryable: notice.isRetryable)
+      case .unavailable: .unavailable
+      }
+  }
+}
+
+extension RoomReply {
+  /// Nil: the room is to be asked for at its owner.
+  package init?(_ reply: PeerReply) {
+    switch reply {
+    case .stands(let sequence, let state): self = .stands(at: sequence, state: state)
+    case .refused(let code, let message, let isRetryable):
+      self = .refused(RefusalNotice(code: code, message: message, isRetryable: isRetryable))
+    case .unavailable: self = .unavailable
+    case .notOwner: return nil
+    }
+  }
+}

@@ -279,16 +279,31 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
   // MARK: - Asking once
 
   public func read(_ room: RoomID) async -> RoomReading {
+    await atOwner(of: room) { await $0.read(room) } ?? .unavailable
+  }
+
+  public func ask(_ question: RoomQuestion<Command>, of room: RoomID) async -> RoomReply {
+    let reply = await atOwner(of: room) { carrier in
+      let reply = await carrier.ask(question, of: room)
+      return reply == .unavailable ? nil : reply
+    }
+    return reply ?? .unavailable
+  }
+
+  /// - Parameter body: gives nothing where the room is not served.
+  private func atOwner<Answer>(
+    of room: RoomID, _ body: (any RoomCarrier<Command>) async -> Answer?
+  ) async -> Answer? {
     for attempt in 0..<settings.readAttempts {
       if let carrier = finder.carrier(for: room) {
-        if let reading = await carrier.read(room) { return reading }
+        if let answer = await body(carrier) { return answer }
         finder.misled(about: room)
       }
       await withUnsafeContinuation { continuation in
         scheduler.run(after: settings.delay(before: attempt + 1)) { continuation.resume() }
       }
     }
-    return .unavailable
+    return nil
   }
 
   public func canOpen(_ room: RoomID) -> Bool { finder.carrier(for: room)?.canOpen(room) ?? true }

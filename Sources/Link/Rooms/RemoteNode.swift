@@ -13,7 +13,9 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     var lastName: UInt64 = 0
     var reader = PeerOutputReader()
     var readings: [UInt64: UnsafeContinuation<RoomReading?, Never>] = [:]
-    var lastReading: UInt64 = 0
+    var replies: [UInt64: UnsafeContinuation<RoomReply?, Never>] = [:]
+    /// Of readings and replies.
+    var lastNumber: UInt64 = 0
     var isLost = false
 
     mutating func open(_ session: SessionNumber, in room: RoomID, _ ear: any RoomSubscriber) -> Opening {
@@ -130,13 +132,28 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
     await withUnsafeContinuation { continuation in
       let number = state.withLock { state -> UInt64? in
         guard !state.isLost else { return nil }
-        state.lastReading += 1
-        state.readings[state.lastReading] = continuation
-        return state.lastReading
+        state.lastNumber += 1
+        state.readings[state.lastNumber] = continuation
+        return state.lastNumber
       }
       guard let number else { return continuation.resume(returning: nil) }
       guard connection.send(.read(number: number, room: room)) == .queued else {
         return finish(number, nil)
+      }
+    }
+  }
+
+  package func ask(_ question: RoomQuestion<Command>, of room: RoomID) async -> RoomReply? {
+    await withUnsafeContinuation { continuation in
+      let number = state.withLock { state -> UInt64? in
+        guard !state.isLost else { return nil }
+        state.lastNumber += 1
+        state.replies[state.lastNumber] = continuation
+        return state.lastNumber
+      }
+      guard let number else { return continuation.resume(returning: nil) }
+      guard connection.send(.ask(number: number, room: room, PeerQuestion(question))) == .queued else {
+        return replied(number, nil)
       }
     }
   }
@@ -183,16 +200,23 @@ package final class RemoteNode<Command: PeerCommand>: RoomCarrier {
 
   package func reading(_ number: UInt64, _ reading: PeerReading) { finish(number, RoomReading(reading)) }
 
+  package func reply(_ number: UInt64, _ reply: PeerReply) { replied(number, RoomReply(reply)) }
+
+  private func replied(_ number: UInt64, _ reply: RoomReply?) {
+    state.withLock { $0.replies.removeValue(forKey: number) }?.resume(returning: reply)
+  }
+
   /// The connection has ended.
   package func lost() {
-    let readings = state.withLock { state in
-      let readings = state.readings
+    let (readings, replies) = state.withLock { state in
+      let (readings, replies) = (state.readings, state.replies)
       // Ears hold on to this way, too.
       state = State()
       state.isLost = true
-      return readings
+      return (readings, replies)
     }
     for reading in readings.values { reading.resume(returning: nil) }
+    for reply in replies.values { reply.resume(returning: nil) }
   }
 }
 

@@ -13,6 +13,10 @@ public protocol RoomCarrier<Command>: AnyObject, Sendable {
   /// Hands on a request. A node that does not serve the room lets the subscriber know that the room has ended there.
   func send(_ request: RoomRequest<Command>, to room: RoomID, from subscriber: any RoomSubscriber) -> Admission
 
+  /// Has the room do something for whoever has no session in it; nil if it is not served there, or the way is broken: it
+  /// may have been done then.
+  func ask(_ question: RoomQuestion<Command>, of room: RoomID) async -> RoomReply?
+
   /// The room's state, once; nil if it is not served there, or the way is broken.
   func read(_ room: RoomID) async -> RoomReading?
 
@@ -35,6 +39,11 @@ public final class LocalCarrier<Voice: RoomVoice>: RoomCarrier {
     _ request: RoomRequest<Voice.Logic.Command>, to room: RoomID, from subscriber: any RoomSubscriber
   ) -> Admission {
     registry.send(request, to: room, from: subscriber)
+  }
+
+  public func ask(_ question: RoomQuestion<Voice.Logic.Command>, of room: RoomID) async -> RoomReply? {
+    guard registry.serves(room) else { return nil }
+    return await registry.ask(question, of: room)
   }
 
   public func read(_ room: RoomID) async -> RoomReading? {

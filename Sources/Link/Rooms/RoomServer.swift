@@ -119,6 +119,20 @@ package final class RoomServer<Voice: RoomVoice>: Sendable where Voice.Logic.Com
     }
   }
 
+  package func ask(_ question: PeerQuestion, of room: RoomID, number: UInt64, on connection: any PeerLine) {
+    guard registry.serves(room) else {
+      connection.send(.reply(number: number, .notOwner(owner(room))))
+      return
+    }
+    do throws(BinaryError) {
+      registry.ask(try RoomQuestion(question), of: room) { reply in
+        connection.send(.reply(number: number, PeerReply(reply)))
+      }
+    } catch {
+      connection.cut(.violation("a command cannot be read: \(error.reason)"))
+    }
+  }
+
   package func read(_ room: RoomID, number: UInt64, on connection: any PeerLine) {
     guard registry.serves(room) else {
       connection.send(.reading(number: number, .notOwner(owner(room))))

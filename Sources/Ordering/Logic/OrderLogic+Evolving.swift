@@ -14,9 +14,11 @@ extension CollaborativeOrder {
   init(_ creation: OrderEvent.Creation, at now: Timestamp) {
     self.init(
       tenant: creation.tenant, circle: creation.circle, currency: creation.currency, initiatedBy: creation.owner,
-      owner: creation.owner, participants: [], items: [], charges: Charges(), split: .equal, status: .active,
+      isForMembers: creation.isForMembers, owner: creation.owner, participants: [], items: [], charges: Charges(),
+      split: .equal, status: .active,
       deadline: creation.deadline, limits: creation.limits, idleLimitMillis: creation.idleLimitMillis,
-      editing: creation.editing, createdAt: now, updatedAt: now, finalizedAt: nil, shares: nil, undoable: [:])
+      editing: creation.editing, createdAt: now, updatedAt: now, finalizedAt: nil, placement: .group, shares: nil,
+      undoable: [:])
   }
 
   /// Applies what happened. Was decided long ago, perhaps by another version: what no longer fits is passed over.
@@ -50,8 +52,9 @@ extension CollaborativeOrder {
     case .unlocked: status = .active
     case .cancelled: end(as: .cancelled)
     case .expired: end(as: .expired)
-    case .finalized(let shares):
+    case .finalized(let shares, let placement):
       end(as: .finalized)
+      self.placement = placement
       self.shares = shares
       finalizedAt = now
     }

@@ -9,11 +9,12 @@ extension Decision {
       if order.items.contains(where: { $0.id == id }) { return [.unchanged] }
     }
     try TextRule.name.require(new.dishName, "data.dishName", else: .invalidItem)
-    let item = OrderItem(
+    var item = OrderItem(
       id: new.id ?? mintedItemID, dishName: new.dishName, dishType: new.dishType,
       quantity: try requireQuantity(new.quantity), price: try price(new.price),
       customization: try customization(new.customization), addedBy: actor.id, addedByName: actor.name,
       addedAt: moment.now)
+    try bindToMenu(&item)
     try requireRoom(for: item)
     return [.itemAdded(item, index: order.items.count)]
   }
@@ -48,6 +49,11 @@ extension Decision {
     if let quantity = change.quantity { after.quantity = try requireQuantity(quantity) }
     if let number = change.price { after.price = try price(number) }
     if let text = change.customization { after.customization = try customization(text) }
+    if (after.dishName, after.dishType, after.price, after.customization)
+      != (before.dishName, before.dishType, before.price, before.customization)
+    {
+      try bindToMenu(&after)
+    }
     return try self.change(before, to: after)
   }
 
@@ -88,6 +94,24 @@ extension Decision {
       throw OrderRejection(.itemNotFound, "data.itemId is no item of this order")
     }
     return item
+  }
+
+  /// Where there is a menu, a dish is called and costs what stands there.
+  private func bindToMenu(_ item: inout OrderItem) throws(OrderRejection) {
+    guard let menu = context.menu, menu.currency == order.currency else { return }
+    guard let dish = menu.dish(named: item.dishName) else {
+      throw OrderRejection(.invalidItem, "data.dishName is no dish of the menu")
+    }
+    guard dish.isAvailable else {
+      throw OrderRejection(.dishUnavailable, "\(dish.name) is not to be had now")
+    }
+    let price = dish.price(with: item.customization)
+    guard item.price == price else {
+      throw OrderRejection(
+        .invalidPrice, "data.price must be \(order.currency.text(of: price)), which is what \(dish.name) costs")
+    }
+    item.dishName = dish.name
+    item.dishType = dish.type
   }
 
   private func requireMayChange(_ item: OrderItem) throws(OrderRejection) {

@@ -3,10 +3,10 @@ import RoomCore
 
 extension Decision {
   /// The shares freeze with the order.
-  func finalize() throws(OrderRejection) -> [OrderEvent] {
+  func finalize(as placement: Placement) throws(OrderRejection) -> [OrderEvent] {
     try requireOwner(to: "finalize the order")
     guard !order.items.isEmpty else { throw OrderRejection(.emptyOrder, "an order without items cannot be finalized") }
-    return [.finalized(try OrderLogic.previewShares(of: order))]
+    return [.finalized(try OrderLogic.previewShares(of: order), placement)]
   }
 
   func lock() throws(OrderRejection) -> [OrderEvent] {

@@ -10,6 +10,7 @@ extension OrderLogic {
   ///   While they can still leave, the join is remembered, so that a late retry does not bring them back.
   /// - Who comes after the end takes no part. The room answers every join that changes nothing with the whole state.
   /// - A tenant or circle that is given must be the order's, from whoever it comes: the state is no other's business.
+  /// - An order that the records know takes in those for whom they vouch, and was begun by them.
   /// - A locked order takes no strangers in, unless nobody is left who could unlock it.
   /// - Who joins an order that everybody has left becomes its owner.
   static func decide(
@@ -17,6 +18,9 @@ extension OrderLogic {
     at moment: Moment
   ) throws(OrderRejection) -> [OrderEvent] {
     guard let order else {
+      guard join.warrant != .membership else {
+        throw OrderRejection(.orderNotFound, "the order has not been started")
+      }
       let creation = try create(join, by: id, context: context, at: moment)
       return [.created(creation), .participantJoined(try newcomer(join, id, context: context, at: moment))]
     }
@@ -30,6 +34,9 @@ extension OrderLogic {
     if order.participant(id) != nil { return order.expiry(at: moment.now) == nil ? [.unchanged] : [] }
 
     try order.requireRunning(at: moment.now)
+    guard !order.isForMembers || join.warrant != .none else {
+      throw OrderRejection(.notMember, "the order is for members of its circle, who are let in by the tenant's server")
+    }
     guard order.status == .active || order.participants.isEmpty else {
       throw OrderRejection(.orderLocked, "the order is locked and takes no new participants")
     }
@@ -56,8 +63,8 @@ extension OrderLogic {
       throw OrderRejection(.limitExceeded, "the tenant allows no participants")
     }
     return OrderEvent.Creation(
-      tenant: tenant, circle: circle, currency: context.currency, owner: id, limits: context.limits,
-      editing: context.editing,
+      tenant: tenant, circle: circle, currency: context.currency, owner: id, isForMembers: join.warrant == .initiative,
+      limits: context.limits, editing: context.editing,
       deadline: context.deadlineAfterStart.map { moment.now.advanced(by: $0) },
       idleLimitMillis: context.idleLimit.clampedMillis)
   }

@@ -36,10 +36,10 @@ public enum OrderLogic: RoomLogic {
     case .undo: return try running().undo()
     case .updateSplit(let request): return try running().updateSplit(request)
     case .ready(let isReady): return try running().setReady(isReady)
-    case .finalize:
+    case .finalize(let placement):
       // The owner's second click is answered, and nobody is told twice.
       if let order = state.order, order.status == .finalized, order.owner == participant { return [] }
-      return try running().finalize()
+      return try running().finalize(as: placement)
     case .lock: return try running().lock()
     case .unlock: return try running().unlock()
     case .cancel: return try running().cancel()
@@ -63,6 +63,16 @@ public enum OrderLogic: RoomLogic {
   public static func tenant(of state: OrderRoom) -> String? { state.order?.tenant }
 
   public static func hasEnded(_ state: OrderRoom) -> Bool { state.order?.status.isTerminal ?? false }
+
+  /// All ends are; of orders that the records know, changes of who takes part and what may be changed as well. The cart
+  /// is the room's own business.
+  public static func isReported(_ event: OrderEvent, in state: OrderRoom) -> Bool {
+    switch event {
+    case .finalized, .cancelled, .expired: true
+    case .participantLeft, .ownershipTransferred, .locked, .unlocked: state.order?.isForMembers ?? false
+    default: false
+    }
+  }
 
   // MARK: - The timer
 

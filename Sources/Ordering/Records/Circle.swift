@@ -32,6 +32,8 @@ public struct Circle: Equatable, Sendable {
   public var status: Status
   /// The owner is one of them. In the order in which they came.
   public var members: [Member]
+  /// The collaborative orders of it that run, the newest first.
+  public var activeOrders: [String]
   public let createdAt: Timestamp
   public var updatedAt: Timestamp
   /// Counts the changes, from 1.
@@ -39,7 +41,7 @@ public struct Circle: Equatable, Sendable {
 
   public init(
     id: String, tenant: String, name: String, kind: Kind, createdBy: PhoneNumber, status: Status = .active,
-    members: [Member], createdAt: Timestamp, updatedAt: Timestamp, version: Int64
+    members: [Member], activeOrders: [String] = [], createdAt: Timestamp, updatedAt: Timestamp, version: Int64
   ) {
     self.id = id
     self.tenant = tenant
@@ -48,6 +50,7 @@ public struct Circle: Equatable, Sendable {
     self.createdBy = createdBy
     self.status = status
     self.members = members
+    self.activeOrders = activeOrders
     self.createdAt = createdAt
     self.updatedAt = updatedAt
     self.version = version

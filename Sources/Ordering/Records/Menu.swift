@@ -43,6 +43,8 @@ public struct Menu: Equatable, Sendable {
   public let updatedAt: Timestamp
   /// Counts the changes, from 1.
   public let version: Int64
+  /// Where each dish stands, by its name in small letters.
+  private let places: [String: Int]
 
   public init(tenant: String, currency: Currency, dishes: [Dish], updatedAt: Timestamp, version: Int64) {
     self.tenant = tenant
@@ -50,7 +52,12 @@ public struct Menu: Equatable, Sendable {
     self.dishes = dishes
     self.updatedAt = updatedAt
     self.version = version
+    places = Dictionary(
+      dishes.enumerated().map { ($0.element.name.lowercased(), $0.offset) }, uniquingKeysWith: { first, _ in first })
   }
+
+  /// The dish of this name, however it is capitalized.
+  public func dish(named name: String) -> Dish? { places[name.lowercased()].map { dishes[$0] } }
 
   /// - Throws: if two dishes cannot be told apart, or one is not what it must be.
   public func check() throws(RecordRejection) {
@@ -64,7 +71,7 @@ public struct Menu: Equatable, Sendable {
       guard ids.insert(dish.id).inserted else {
         throw RecordRejection(.invalidField, "\(field).id is another dish's as well")
       }
-      guard names.insert(dish.name).inserted else {
+      guard names.insert(dish.name.lowercased()).inserted else {
         throw RecordRejection(.invalidField, "\(field).name is another dish's as well")
       }
     }
@@ -72,6 +79,13 @@ public struct Menu: Equatable, Sendable {
 }
 
 extension Menu.Dish {
+  /// What it costs with the options that a customization names: `extra raita, less spicy` costs what extra raita costs
+  /// more, if the dish can be had with it.
+  public func price(with customization: String?) -> Money {
+    let wishes = Set((customization ?? "").split(separator: ",").map { $0.trimmed.lowercased() })
+    return options.filter { wishes.contains($0.name.lowercased()) }.reduce(price) { $0 + $1.price }
+  }
+
   fileprivate func check(_ field: String, _ currency: Currency) throws(RecordRejection) {
     try TextRule.identifier.require(id, "\(field).id")
     try TextRule.name.require(name, "\(field).name")
@@ -83,6 +97,14 @@ extension Menu.Dish {
       try TextRule.name.require(option.name, "\(field).options[\(index)].name")
       try currency.require(option.price, "\(field).options[\(index)].price")
     }
+  }
+}
+
+extension Substring {
+  fileprivate var trimmed: Substring {
+    let start = drop { $0.isWhitespace }
+    guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+    return start[...last]
   }
 }
 

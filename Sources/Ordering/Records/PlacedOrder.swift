@@ -59,9 +59,12 @@ public struct PlacedOrder: Equatable, Sendable {
 
   public let id: String
   public let tenant: String
-  public let phone: PhoneNumber
+  /// Of the customer; nil if nobody knows it, or the customer wanted to be forgotten.
+  public let phone: PhoneNumber?
   /// Where it was ordered: a voice session, or a room.
   public let session: String?
+  /// Which collaborative order it was placed by; nil: none.
+  public let collaborativeOrder: String?
   public let kind: Kind
   public let currency: Currency
   public let items: [Item]
@@ -75,13 +78,15 @@ public struct PlacedOrder: Equatable, Sendable {
   public private(set) var version: Int64
 
   public init(
-    id: String, tenant: String, phone: PhoneNumber, session: String?, kind: Kind, currency: Currency, items: [Item],
-    total: Money, status: Status, timeline: [Moment], createdAt: Timestamp, updatedAt: Timestamp, version: Int64
+    id: String, tenant: String, phone: PhoneNumber?, session: String?, collaborativeOrder: String? = nil, kind: Kind,
+    currency: Currency, items: [Item], total: Money, status: Status, timeline: [Moment], createdAt: Timestamp,
+    updatedAt: Timestamp, version: Int64
   ) {
     self.id = id
     self.tenant = tenant
     self.phone = phone
     self.session = session
+    self.collaborativeOrder = collaborativeOrder
     self.kind = kind
     self.currency = currency
     self.items = items

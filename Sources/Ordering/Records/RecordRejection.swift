@@ -9,10 +9,15 @@ public struct RecordRejection: Error, Equatable, Sendable {
     case menuNotFound = "menu_not_found"
     /// Only members of the circle may do this.
     case notMember = "not_member"
+    /// Only who has joined the order may do this.
+    case notJoined = "not_joined"
     /// Only the circle's owner may do this.
     case notOwner = "not_owner"
     /// The owner has to hand the circle over before leaving it.
     case ownerStays = "owner_stays"
+    case circleClosed = "circle_closed"
+    /// A dish that was ordered is not on the menu, or not to be had now.
+    case dishUnavailable = "dish_unavailable"
     case limitExceeded = "limit_exceeded"
     /// An order does not go from its status to that one.
     case invalidTransition = "invalid_transition"

@@ -38,6 +38,7 @@ extension OrderEvent: Storable {
       writer.field("circle", creation.circle)
       writer.field("currency", creation.currency)
       writer.field("owner", creation.owner)
+      if creation.isForMembers { writer.field("forMembers", true) }
       writer.field("limits", creation.limits)
       writer.field("editing", creation.editing.rawValue)
       writer.field("deadline", creation.deadline)
@@ -62,7 +63,9 @@ extension OrderEvent: Storable {
       writer.field("ready", isReady)
     case .locked, .unlocked, .cancelled, .unchanged: break
     case .expired(let expiry): writer.field("reason", expiry.rawValue)
-    case .finalized(let shares): writer.field("shares", shares)
+    case .finalized(let shares, let placement):
+      writer.field("shares", shares)
+      if placement != .group { writer.field("orders", placement.rawValue) }
     case .deadlineSet(let deadline): writer.field("deadline", deadline)
     case .limitsSet(let limits, let editing):
       writer.field("limits", limits)
@@ -101,6 +104,8 @@ private struct Fields {
   var circle: String?
   var currency: Currency?
   var owner: ParticipantID?
+  var isForMembers = false
+  var placement = Placement.group
   var limits: OrderLimits?
   var editing: EditingRule?
   var idleLimitMillis: Int64?
@@ -124,6 +129,8 @@ private struct Fields {
     case "circle": circle = try reader.string()
     case "currency": currency = try Currency.read(from: &reader)
     case "owner": owner = try reader.participantID()
+    case "forMembers": isForMembers = try reader.bool()
+    case "orders": placement = try reader.word(of: Placement.self)
     case "limits": limits = try OrderLimits.read(from: &reader)
     case "editing": editing = try reader.word(of: EditingRule.self)
     case "idleLimitMillis": idleLimitMillis = try reader.integer()
@@ -144,7 +151,8 @@ private struct Fields {
         OrderEvent.Creation(
           tenant: reader.required(tenant, "tenant"), circle: reader.required(circle, "circle"),
           currency: reader.required(currency, "currency"), owner: reader.required(owner, "owner"),
-          limits: reader.required(limits, "limits"), editing: reader.required(editing, "editing"),
+          isForMembers: isForMembers, limits: reader.required(limits, "limits"),
+          editing: reader.required(editing, "editing"),
           deadline: deadline, idleLimitMillis: reader.required(idleLimitMillis, "idleLimitMillis")))
     case "participant_joined": return try .participantJoined(reader.required(participant, "participant"))
     case "participant_left":
@@ -164,7 +172,7 @@ private struct Fields {
     case "order_unlocked": return .unlocked
     case "order_cancelled": return .cancelled
     case "order_expired": return try .expired(why(OrderEvent.Expiry.self))
-    case "order_finalized": return try .finalized(reader.required(shares, "shares"))
+    case "order_finalized": return try .finalized(reader.required(shares, "shares"), placement)
     case "deadline_set": return .deadlineSet(deadline)
     case "limits_set":
       return try .limitsSet(reader.required(limits, "limits"), reader.required(editing, "editing"))

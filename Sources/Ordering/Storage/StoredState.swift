@@ -36,6 +36,7 @@ extension CollaborativeOrder: Storable {
     writer.field("circle", circle)
     writer.field("currency", currency)
     writer.field("initiatedBy", initiatedBy)
+    if isForMembers { writer.field("forMembers", true) }
     writer.field("owner", owner)
     writer.field("participants", participants)
     writer.field("items", items)
@@ -49,6 +50,7 @@ extension CollaborativeOrder: Storable {
     writer.field("createdAt", createdAt)
     writer.field("updatedAt", updatedAt)
     writer.field("finalizedAt", finalizedAt)
+    if placement != .group { writer.field("orders", placement.rawValue) }
     if let shares { writer.field("shares", shares) }
     writer.key("undoable")
     writer.beginArray()
@@ -67,6 +69,7 @@ extension CollaborativeOrder: Storable {
     var circle: String?
     var currency: Currency?
     var initiatedBy: ParticipantID?
+    var isForMembers = false
     var owner: ParticipantID?
     var participants: [Participant]?
     var items: [OrderItem]?
@@ -80,6 +83,7 @@ extension CollaborativeOrder: Storable {
     var createdAt: Timestamp?
     var updatedAt: Timestamp?
     var finalizedAt: Timestamp?
+    var placement = Placement.group
     var shares: [Share]?
     var undoable: [ParticipantID: ReversibleChange] = [:]
     try reader.beginObject()
@@ -89,6 +93,7 @@ extension CollaborativeOrder: Storable {
       case "circle": circle = try reader.string()
       case "currency": currency = try Currency.read(from: &reader)
       case "initiatedBy": initiatedBy = try reader.participantID()
+      case "forMembers": isForMembers = try reader.bool()
       case "owner": owner = try reader.participantID()
       case "participants": participants = try [Participant].read(from: &reader)
       case "items": items = try [OrderItem].read(from: &reader)
@@ -102,6 +107,7 @@ extension CollaborativeOrder: Storable {
       case "createdAt": createdAt = try reader.timestamp()
       case "updatedAt": updatedAt = try reader.timestamp()
       case "finalizedAt": finalizedAt = try reader.null() ? nil : reader.timestamp()
+      case "orders": placement = try reader.word(of: Placement.self)
       case "shares": shares = try reader.null() ? nil : [Share].read(from: &reader)
       case "undoable": undoable = try readUndoable(from: &reader)
       default: try reader.skip()
@@ -112,6 +118,7 @@ extension CollaborativeOrder: Storable {
       circle: reader.required(circle, "circle"),
       currency: reader.required(currency, "currency"),
       initiatedBy: reader.required(initiatedBy, "initiatedBy"),
+      isForMembers: isForMembers,
       owner: reader.required(owner, "owner"),
       participants: reader.required(participants, "participants"),
       items: reader.required(items, "items"),
@@ -124,7 +131,7 @@ extension CollaborativeOrder: Storable {
       editing: reader.required(editing, "editing"),
       createdAt: reader.required(createdAt, "createdAt"),
       updatedAt: reader.required(updatedAt, "updatedAt"),
-      finalizedAt: finalizedAt, shares: shares, undoable: undoable)
+      finalizedAt: finalizedAt, placement: placement, shares: shares, undoable: undoable)
     guard order.canBeAddedUp else { throw reader.failure("an order costs more than any order may") }
     return order
   }

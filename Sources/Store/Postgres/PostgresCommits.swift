@@ -50,6 +50,11 @@ enum PostgresCommits {
     ), untimed AS (
       DELETE FROM timers WHERE room IN (
         SELECT f.room FROM fitting f JOIN added a ON a.room = f.room WHERE f.change = 2)
+    ), reported AS (
+      INSERT INTO outbox (room, sequence, at, text)
+      SELECT f.name, w.sequence, f.at, w.text
+      FROM unnest($12::int8[], $13::int8[], $14::text[]) WITH ORDINALITY AS w(place, sequence, text, number)
+      JOIN fitting f ON f.place = w.place JOIN added a ON a.room = f.room ORDER BY w.number
     )
     SELECT s.place, s.is_live::int4 FROM sent s
     LEFT JOIN (fitting f JOIN added a ON a.room = f.room) ON f.place = s.place
@@ -76,7 +81,7 @@ enum PostgresCommits {
     var claimed: [Slot: Set<Epoch>] = [:]
     for commit in commits { claimed[commit.slot, default: []].insert(commit.epoch) }
     let pairs = claimed.flatMap { slot, epochs in epochs.map { (slot, $0) } }
-    var parameters = PostgresParameters(reserving: commits.reduce(1024) { $0 + $1.text.count + 256 })
+    var parameters = PostgresParameters(reserving: commits.reduce(1024) { $0 + $1.textBytes + 256 })
     parameters.add(pairs.map { Int32($0.0.number) })
     parameters.add(pairs.map(\.1.number))
     describe(commits, to: &parameters)
@@ -92,6 +97,10 @@ enum PostgresCommits {
       commits.map { commit -> Int64 in
         if case .set(let due) = commit.timer { due.millis } else { 0 }
       })
+    let reports = commits.enumerated().flatMap { place, commit in commit.reports.map { (place + 1, $0) } }
+    parameters.add(reports.map { Int64($0.0) })
+    parameters.add(reports.map(\.1.sequence.number))
+    parameters.add(reports.lazy.map(\.1.text))
     let left = try connection.run(add, parameters)
     guard left.count > 0 else { return Array(repeating: .committed, count: commits.count) }
 

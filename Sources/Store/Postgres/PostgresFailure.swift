@@ -32,6 +32,9 @@ struct PostgresFailure: Error {
   /// Whether a transaction was undone because of another one: tried again, it may do.
   var isConflict: Bool { state == "40001" || state == "40P01" }
 
+  /// Whether another one has written the same key meanwhile: tried again, the transaction sees it.
+  var isDuplicate: Bool { state == "23505" }
+
   var storeError: StoreError {
     if isConnectionLost { return .unavailable("the connection to PostgreSQL is lost: \(message)") }
     if isCorruption { return .corrupt(message) }

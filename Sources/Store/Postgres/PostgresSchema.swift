@@ -70,7 +70,20 @@ enum PostgresSchema {
           pid int4 NOT NULL,
           heartbeat timestamptz NOT NULL
         );
-        """)
+        """),
+    // What rooms have reported and nobody has dealt with yet; in the order in which it was written.
+    PostgresMigration(
+      number: 2,
+      sql: """
+        CREATE TABLE outbox (
+          id int8 PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+          room text COLLATE "C" NOT NULL,
+          sequence int8 NOT NULL,
+          at int8 NOT NULL,
+          text text NOT NULL
+        );
+        CREATE INDEX outbox_by_room ON outbox (room, id);
+        """),
   ]
 
   /// Made before the first step, as the steps are counted in it.

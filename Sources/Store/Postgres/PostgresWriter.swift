@@ -19,7 +19,7 @@ final class PostgresWriter: Sendable {
     let commit: RoomCommit
     let completion: CommitCompletion
 
-    var bytes: Int { commit.text.count }
+    var bytes: Int { commit.textBytes }
     var mayBeRefused: Bool { true }
   }
 
@@ -62,8 +62,8 @@ final class PostgresWriter: Sendable {
   func submit(_ commit: RoomCommit, completion: @escaping CommitCompletion) {
     let lane = commit.lane
     do throws(StoreError) {
-      guard commit.text.count <= settings.maxTextBytes else {
-        throw .refused("the store cannot hold this: \(commit.text.count) bytes in one commit")
+      guard commit.textBytes <= settings.maxTextBytes else {
+        throw .refused("the store cannot hold this: \(commit.textBytes) bytes in one commit")
       }
       try queue.append(Work(commit: commit, completion: completion), gatheringOn: lane)
     } catch {

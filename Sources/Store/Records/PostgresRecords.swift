@@ -39,7 +39,7 @@ extension PostgresStore: RecordStore {
             return value
           } catch let failure as PostgresFailure {
             // Nothing was written. Whoever was in the way may still be waiting for the disk.
-            guard failure.isConflict, clock.now < deadline else { throw failure }
+            guard failure.isConflict || failure.isDuplicate, clock.now < deadline else { throw failure }
             // Those who were in one another's way have other pauses.
             Thread.sleep(forTimeInterval: pause * (1 + connection.share))
             pause = min(pause * 2, 0.05)

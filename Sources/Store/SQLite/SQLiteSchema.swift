@@ -80,6 +80,19 @@ enum SQLiteSchema {
           heartbeat INTEGER NOT NULL
         ) WITHOUT ROWID;
         """),
+    // What rooms have reported and nobody has dealt with yet; in the order in which it was written.
+    SQLiteMigration(
+      number: 4,
+      sql: """
+        CREATE TABLE outbox (
+          id INTEGER PRIMARY KEY AUTOINCREMENT,
+          room TEXT NOT NULL,
+          sequence INTEGER NOT NULL,
+          at INTEGER NOT NULL,
+          text TEXT NOT NULL
+        );
+        CREATE INDEX outbox_by_room ON outbox (room, id);
+        """),
   ]
 
   /// The value of `snapshots.oldest` for a room's snapshot.

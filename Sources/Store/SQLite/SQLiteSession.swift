@@ -44,6 +44,7 @@ final class SQLiteSession {
   private let deleteRow: SQLiteStatement
   private let setTimer: SQLiteStatement
   private let clearTimer: SQLiteStatement
+  private let insertReport: SQLiteStatement
   private let readTime: SQLiteStatement
   private let saveSnapshot: SQLiteStatement
   private let updateOldest: SQLiteStatement
@@ -97,6 +98,7 @@ final class SQLiteSession {
         ON CONFLICT (room) DO UPDATE SET due = excluded.due WHERE due != excluded.due
         """)
       clearTimer = try prepare("DELETE FROM timers WHERE room = ?1")
+      insertReport = try prepare("INSERT INTO outbox (room, sequence, at, text) VALUES (?1, ?2, ?3, ?4)")
       readTime = try prepare(
         """
         SELECT at FROM (
@@ -280,8 +282,17 @@ final class SQLiteSession {
     case .set(let due): try set(timer: due, room: known.id, slot: commit.slot)
     case .clear: try set(timer: nil, room: known.id, slot: commit.slot)
     }
+    for report in commit.reports { try insert(report, of: commit.room, at: commit.at) }
     rooms[commit.room] = KnownRoom(id: known.id, slot: known.slot, head: commit.last.number)
     return .committed
+  }
+
+  private func insert(_ report: RoomReport, of room: RoomID, at time: Timestamp) throws(SQLiteFailure) {
+    try insertReport.with(1, room.name) { () throws(SQLiteFailure) in
+      insertReport.bind(2, report.sequence.number)
+      insertReport.bind(3, time.millis)
+      try insertReport.run(4, text: report.text)
+    }
   }
 
   /// Whether the journal has this very commit already: its sender was not told, and asks again.

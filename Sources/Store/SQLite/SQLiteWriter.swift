@@ -22,7 +22,7 @@ final class SQLiteWriter: Sendable {
 
     var bytes: Int {
       switch self {
-      case .commit(let commit, _): commit.text.count
+      case .commit(let commit, _): commit.textBytes
       case .write(let write): write.bytes
       }
     }

@@ -59,6 +59,7 @@ extension OrderCommand: PeerCommand {
       writer.write(optional: join.tenant) { $0.write($1) }
       writer.write(optional: join.circle) { $0.write($1) }
       writer.write(optional: join.phone) { $0.write($1) }
+      writer.write(join.warrant.rawValue)
     case .leave(let removeItems): writer.write(removeItems)
     case .addItem(let item):
       writer.write(optional: item.id) { $0.write($1) }
@@ -97,7 +98,8 @@ extension OrderCommand: PeerCommand {
           writer.write(optional: charge.allocation) { $0.write($1.rawValue) }
         }
       }
-    case .finalize, .lock, .unlock, .cancel, .undo: break
+    case .finalize(let placement): writer.write(placement.rawValue)
+    case .lock, .unlock, .cancel, .undo: break
     }
   }
 
@@ -109,7 +111,9 @@ extension OrderCommand: PeerCommand {
       let name = try reader.text()
       let tenant = try reader.optionalText()
       let circle = try reader.optionalText()
-      return .join(Join(name: name, tenant: tenant, circle: circle, phone: try reader.optionalText()))
+      let phone = try reader.optionalText()
+      return .join(
+        Join(name: name, tenant: tenant, circle: circle, phone: phone, warrant: try reader.word(Warrant.self)))
     case .leave: return .leave(removeItems: try reader.flag())
     case .addItem: return .addItem(try NewItem(from: &reader))
     case .removeItem: return .removeItem(id: try reader.text())
@@ -120,7 +124,7 @@ extension OrderCommand: PeerCommand {
       let id = try reader.text()
       return .updateItem(id: id, try ItemChange(from: &reader))
     case .updateSplit: return .updateSplit(try SplitRequest(from: &reader))
-    case .finalize: return .finalize
+    case .finalize: return .finalize(try reader.word(Placement.self))
     case .lock: return .lock
     case .unlock: return .unlock
     case .cancel: return .cancel

@@ -50,6 +50,10 @@ extension PeerFrame {
     case .read:
       let number = try reader.unsigned()
       return .read(number: number, room: try reader.room())
+    case .ask:
+      let number = try reader.unsigned()
+      let room = try reader.room()
+      return .ask(number: number, room: room, try PeerQuestion(from: &reader))
     case .output: return .output(try PeerOutput(from: &reader))
     case .full:
       let room = try reader.room()
@@ -58,6 +62,9 @@ extension PeerFrame {
     case .reading:
       let number = try reader.unsigned()
       return .reading(number: number, try PeerReading(from: &reader))
+    case .reply:
+      let number = try reader.unsigned()
+      return .reply(number: number, try PeerReply(from: &reader))
     case .notOwner:
       let room = try reader.room()
       return .notOwner(room: room, try PeerOwner(from: &reader))
@@ -212,6 +219,35 @@ extension PeerReading {
     case .empty: self = .empty
     case .unavailable: self = .unavailable
     case .crowded: self = .crowded
+    case .notOwner: self = .notOwner(try PeerOwner(from: &reader))
+    }
+  }
+}
+
+extension PeerQuestion {
+  fileprivate init(from reader: inout BinaryReader) throws(BinaryError) {
+    guard try reader.flag() else {
+      self.init(nil)
+      return
+    }
+    let participant = ParticipantID(try reader.name())
+    let id = OperationID(participant: participant, value: try reader.name())
+    let after = try reader.position()
+    self.init(Operation(id: id, after: after, command: Array(try reader.content())))
+  }
+}
+
+extension PeerReply {
+  fileprivate init(from reader: inout BinaryReader) throws(BinaryError) {
+    switch try reader.known(PeerReplyType.self) {
+    case .stands:
+      let sequence = try reader.position()
+      self = .stands(at: sequence, state: Array(try reader.content()))
+    case .refused:
+      let code = try reader.name()
+      let message = try reader.name()
+      self = .refused(code: code, message: message, isRetryable: try reader.flag())
+    case .unavailable: self = .unavailable
     case .notOwner: self = .notOwner(try PeerOwner(from: &reader))
     }
   }

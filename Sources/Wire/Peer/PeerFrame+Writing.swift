@@ -17,11 +17,13 @@ enum PeerFrameType: UInt8, CaseIterable {
   case resync = 19
   case close = 20
   case read = 21
+  case ask = 22
 
   case output = 32
   case full = 33
   case reading = 34
   case notOwner = 35
+  case reply = 36
 }
 
 /// The first byte of an item of an output.
@@ -44,6 +46,14 @@ enum PeerReadingType: UInt8, CaseIterable {
   case unavailable = 3
   case crowded = 4
   case notOwner = 5
+}
+
+/// The first byte of a reply's result.
+enum PeerReplyType: UInt8, CaseIterable {
+  case stands = 1
+  case refused = 2
+  case unavailable = 3
+  case notOwner = 4
 }
 
 extension PeerFrame {
@@ -100,6 +110,11 @@ extension PeerFrame {
       writer.write(type: .read)
       writer.write(number)
       writer.write(room.name)
+    case .ask(let number, let room, let question):
+      writer.write(type: .ask)
+      writer.write(number)
+      writer.write(room.name)
+      question.write(to: &writer, &bounds)
     case .output(let output):
       writer.write(type: .output)
       output.write(to: &writer, &bounds)
@@ -112,6 +127,10 @@ extension PeerFrame {
       writer.write(type: .reading)
       writer.write(number)
       reading.write(to: &writer, &bounds)
+    case .reply(let number, let reply):
+      writer.write(type: .reply)
+      writer.write(number)
+      reply.write(to: &writer, &bounds)
     case .notOwner(let room, let owner):
       writer.write(type: .notOwner)
       writer.write(room.name)
@@ -302,6 +321,37 @@ extension PeerReading {
     case .crowded: writer.write(byte: PeerReadingType.crowded.rawValue)
     case .notOwner(let owner):
       writer.write(byte: PeerReadingType.notOwner.rawValue)
+      owner.write(to: &writer, &bounds)
+    }
+  }
+}
+
+extension PeerQuestion {
+  fileprivate func write(to writer: inout BinaryWriter, _ bounds: inout PeerBounds) {
+    writer.write(operation != nil)
+    guard let operation else { return }
+    writer.write(name: operation.id.participant.value, &bounds)
+    writer.write(name: operation.id.value, &bounds)
+    writer.write(signed: operation.after.number)
+    writer.write(bytes: operation.command)
+  }
+}
+
+extension PeerReply {
+  fileprivate func write(to writer: inout BinaryWriter, _ bounds: inout PeerBounds) {
+    switch self {
+    case .stands(let sequence, let state):
+      writer.write(byte: PeerReplyType.stands.rawValue)
+      writer.write(signed: sequence.number)
+      writer.write(bytes: state)
+    case .refused(let code, let message, let isRetryable):
+      writer.write(byte: PeerReplyType.refused.rawValue)
+      writer.write(name: code, &bounds)
+      writer.write(name: message, &bounds)
+      writer.write(isRetryable)
+    case .unavailable: writer.write(byte: PeerReplyType.unavailable.rawValue)
+    case .notOwner(let owner):
+      writer.write(byte: PeerReplyType.notOwner.rawValue)
       owner.write(to: &writer, &bounds)
     }
   }

@@ -25,6 +25,8 @@ public enum PeerFrame: Sendable, Equatable {
 
   /// From a session at the dialer to a room at the acceptor.
   case request(room: RoomID, PeerRequest)
+  /// Has a room do something for whoever has no session in it, with a `reply` of the same number.
+  case ask(number: UInt64, room: RoomID, PeerQuestion)
   /// Asks for a room's state, once, with a `reading` of the same number.
   case read(number: UInt64, room: RoomID)
 
@@ -32,6 +34,7 @@ public enum PeerFrame: Sendable, Equatable {
   /// An operation was not taken, because too much is waiting.
   case full(room: RoomID, session: UInt64, number: UInt64)
   case reading(number: UInt64, PeerReading)
+  case reply(number: UInt64, PeerReply)
   /// The acceptor does not serve the room. Which owner it knows of, if it does, is a hint.
   case notOwner(room: RoomID, PeerOwner)
 }

@@ -55,3 +55,13 @@ public enum PeerReading: Sendable, Equatable {
   /// The node does not serve the room.
   case notOwner(PeerOwner)
 }
+
+/// What a room answers to a question.
+public enum PeerReply: Sendable, Equatable {
+  /// What was asked for is done, and stands at this position; the state as the snapshots have it.
+  case stands(at: SequenceNumber, state: [UInt8])
+  case refused(code: String, message: String, isRetryable: Bool)
+  case unavailable
+  /// The node does not serve the room.
+  case notOwner(PeerOwner)
+}

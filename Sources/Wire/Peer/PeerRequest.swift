@@ -71,6 +71,28 @@ public struct PeerOperation: Sendable, Equatable {
   }
 }
 
+/// What is asked of a room without a session in it.
+public struct PeerQuestion: Sendable, Equatable {
+  public struct Operation: Sendable, Equatable {
+    /// Under which the room remembers it.
+    public var id: OperationID
+    public var after: SequenceNumber
+    /// As `PeerCommand` writes it.
+    public var command: [UInt8]
+
+    public init(id: OperationID, after: SequenceNumber, command: [UInt8]) {
+      self.id = id
+      self.after = after
+      self.command = command
+    }
+  }
+
+  /// Nil: only how things stand.
+  public var operation: Operation?
+
+  public init(_ operation: Operation?) { self.operation = operation }
+}
+
 /// A command that goes from process to process. What is read is the very command that was written.
 public protocol PeerCommand: RoomCommand {
   func write(to writer: inout BinaryWriter)

@@ -4,7 +4,7 @@ import RoomCore
 
 /// Bodies of requests about records: one JSON object each. Fields that nobody knows are skipped, and `null` counts as
 /// absent, as everywhere. Errors name the field and the rule.
-private func read<Value>(
+func readObject<Value>(
   _ body: [UInt8], _ fields: (inout JSONReader) throws(WireError) -> Value
 ) throws(WireError) -> Value {
   let result = body.withUnsafeBytes { text in
@@ -26,7 +26,7 @@ public struct CustomerRequest: Equatable, Sendable {
   public let change: CustomerChange
 
   public init(_ body: [UInt8]) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in try CustomerRequest(from: &reader) }
+    self = try readObject(body) { reader throws(WireError) in try CustomerRequest(from: &reader) }
   }
 
   private init(from reader: inout JSONReader) throws(WireError) {
@@ -58,7 +58,7 @@ public struct CircleRequest: Equatable, Sendable {
   public let owner: String
 
   public init(_ body: [UInt8]) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in try CircleRequest(from: &reader) }
+    self = try readObject(body) { reader throws(WireError) in try CircleRequest(from: &reader) }
   }
 
   private init(from reader: inout JSONReader) throws(WireError) {
@@ -86,7 +86,7 @@ public struct MemberRequest: Equatable, Sendable {
   public let name: String?
 
   public init(_ body: [UInt8]) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in try MemberRequest(from: &reader) }
+    self = try readObject(body) { reader throws(WireError) in try MemberRequest(from: &reader) }
   }
 
   private init(from reader: inout JSONReader) throws(WireError) {
@@ -116,7 +116,7 @@ public struct OrderRequest: Equatable, Sendable {
   public let session: String?
 
   public init(_ body: [UInt8], currency: Currency) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in try OrderRequest(from: &reader, currency) }
+    self = try readObject(body) { reader throws(WireError) in try OrderRequest(from: &reader, currency) }
   }
 
   private init(from reader: inout JSONReader, _ currency: Currency) throws(WireError) {
@@ -145,7 +145,7 @@ public struct StatusRequest: Equatable, Sendable {
   public let status: PlacedOrder.Status
 
   public init(_ body: [UInt8]) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in
+    self = try readObject(body) { reader throws(WireError) in
       var status = Field<PlacedOrder.Status>("status")
       while let key = try reader.nextField() {
         switch key {
@@ -165,7 +165,7 @@ public struct MenuRequest: Equatable, Sendable {
   public let dishes: [Menu.Dish]
 
   public init(_ body: [UInt8], currency: Currency) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in
+    self = try readObject(body) { reader throws(WireError) in
       var dishes = Field<List<DishFields>>("dishes")
       while let key = try reader.nextField() {
         switch key {

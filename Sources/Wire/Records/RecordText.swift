@@ -48,6 +48,10 @@ extension JSONWriter {
     field("status", circle.status.rawValue)
     key("members")
     members(of: circle)
+    key("activeOrders")
+    beginArray()
+    for order in circle.activeOrders { string(order) }
+    endArray()
     times(circle.createdAt, circle.updatedAt, circle.version)
     endObject()
   }
@@ -69,8 +73,9 @@ extension JSONWriter {
     beginObject()
     field("id", order.id)
     field("tenantId", order.tenant)
-    field("customerId", "\(order.tenant)_\(order.phone.text)")
+    field("customerId", order.phone.map { "\(order.tenant)_\($0.text)" })
     field("sessionId", order.session)
+    field("collaborativeOrderId", order.collaborativeOrder)
     field("orderType", order.kind.rawValue)
     field("currency", order.currency.code)
     key("items")

@@ -86,7 +86,7 @@ struct Node {
       settings.peers == nil ? SoleOwner() : StoreWitness(store: store, clock: { SteadyClock.now })
     let registry = RoomRegistry(
       store: store, voice: OrderVoice(history: store.identity.history), settings: settings.rooms, time: time,
-      lanes: lanes, ownership: ownership, witness: witness, logger: logger, context: { tenant })
+      lanes: lanes, ownership: ownership, witness: witness, logger: logger, contexts: TenantContexts { tenant })
     var member: ClusterMember?
     if let peers = settings.peers {
       member = ClusterMember(

@@ -21,6 +21,10 @@ struct OrderLink: RoomLink {
     rooms.send(request, to: room, from: subscriber)
   }
 
+  func ask(_ question: RoomQuestion<OrderCommand>, of room: RoomID) async -> RoomReply {
+    await rooms.ask(question, of: room)
+  }
+
   func read(_ room: RoomID) async -> RoomReading { await rooms.read(room) }
 
   func canOpen(_ room: RoomID) -> Bool { rooms.canOpen(room) }

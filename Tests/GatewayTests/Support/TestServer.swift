@@ -69,7 +69,7 @@ final class TestServer: Sendable {
       RoomRegistry(
         store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: settings.time,
         lanes: Self.loops.makeIterator().map { EventLoopLane($0) }, ownership: SlotOwnership(), logger: logger,
-        context: { tenant })
+        contexts: TenantContexts { tenant })
     }
     registry = registries[0]
     owners = TestOwners(registries, in: store)

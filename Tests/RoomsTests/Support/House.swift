@@ -51,7 +51,7 @@ final class House: Sendable {
       store: store, voice: CounterVoice(), settings: settings, time: time, lanes: lanes, ownership: ownership,
       witness: witness,
       logger: Logger(label: "test", factory: { [log] _ in log }),
-      context: { Counter.Context() })
+      contexts: TenantContexts { Counter.Context() })
     lives.withLock { $0.append(Life(registry: registry, ownership: ownership)) }
   }
 

@@ -95,7 +95,8 @@ extension SplitMix64 {
     case 0:
       .join(
         .init(
-          name: text(), tenant: optional { $0.text() }, circle: optional { $0.text() }, phone: optional { $0.text() }))
+          name: text(), tenant: optional { $0.text() }, circle: optional { $0.text() }, phone: optional { $0.text() },
+          warrant: pick([.none, .membership, .initiative])))
     case 1: .leave(removeItems: once(in: 2))
     case 2:
       .addItem(
@@ -113,7 +114,7 @@ extension SplitMix64 {
           customization: optional { $0.text() }))
     case 6:
       .updateSplit(pick([.equal, .itemized, .custom(parts()), .percentage(parts()), .shares(parts())]))
-    case 7: .finalize
+    case 7: .finalize(pick([.group, .individual]))
     case 8: .lock
     case 9: .unlock
     case 10: .cancel

@@ -7,7 +7,7 @@ struct RandomFrames {
   var generator: SplitMix64
 
   /// How many kinds `frame` makes.
-  static let kinds = 19
+  static let kinds = 21
 
   mutating func frame() -> PeerFrame { frame(of: generator.below(Self.kinds)) }
 
@@ -31,6 +31,8 @@ struct RandomFrames {
     case 15: .reading(number: number(), reading())
     case 16: .notOwner(room: room(), owner())
     case 17: .move(Slot(generator.below(Slot.count)), to: NodeID(generator.text()))
+    case 18: .ask(number: number(), room: room(), question())
+    case 19: .reply(number: number(), reply())
     default: .output(PeerOutput(room: room(), epoch: Epoch(position().number), items: []))
     }
   }
@@ -85,6 +87,21 @@ struct RandomFrames {
     case 1: .empty
     case 2: .unavailable
     case 3: .crowded
+    default: .notOwner(owner())
+    }
+  }
+
+  private mutating func question() -> PeerQuestion {
+    guard generator.once(in: 2) else { return PeerQuestion(nil) }
+    let id = OperationID(participant: generator.participantID(), value: generator.text())
+    return PeerQuestion(PeerQuestion.Operation(id: id, after: position(), command: text()))
+  }
+
+  private mutating func reply() -> PeerReply {
+    switch generator.below(4) {
+    case 0: .stands(at: position(), state: text())
+    case 1: .refused(code: generator.text(), message: generator.text(), isRetryable: generator.once(in: 2))
+    case 2: .unavailable
     default: .notOwner(owner())
     }
   }

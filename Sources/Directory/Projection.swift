@@ -1,0 +1,87 @@
+import JSONText
+import Ordering
+public import RoomCore
+import Store
+
+extension Directory {
+  /// Draws from what a room has reported what follows for the records: where the order stands, and, when it is finalized,
+  /// what is placed with the kitchen.
+  ///
+  /// All of it is one transaction with taking the reports away, so it happens once, whoever does it and however often.
+  ///
+  /// - Returns: how many reports there were.
+  @discardableResult
+  public func project(_ room: RoomID) async throws -> Int {
+    try await store.writeRecords { records in
+      let reports = try records.reports(of: room)
+      for report in reports {
+        try records.project(report, of: room)
+        try records.remove(report)
+      }
+      return reports.count
+    }
+  }
+
+  /// Rooms whose reports wait, each with a number to go on behind.
+  public func reportingRooms(after: Int64, limit: Int) async throws -> [(room: RoomID, number: Int64)] {
+    try await store.readRecords { try $0.reportingRooms(after: after, limit: limit) }
+  }
+}
+
+extension RecordTransaction {
+  fileprivate func project(_ report: StoredReport, of room: RoomID) throws {
+    let (event, state) = try read(report, of: room)
+    guard let reported = state.order else { throw StoreError.corrupt("room \(room) has reported an event of no order") }
+    let first = SharedOrder(room: room, reported)
+    let known = try sharedOrder(reported.tenant, first.id)
+    if known == nil { try insert(first, isForMembers: reported.isForMembers, isOpen: true) }
+    var order = known ?? first
+    order.become(reported)
+    try update(order, reported)
+    if case .finalized = event {
+      for placed in PlacedOrder.placed(of: order, reported, phone: try phones(of: reported, in: order)) {
+        try insert(placed)
+      }
+    }
+  }
+
+  private func read(_ report: StoredReport, of room: RoomID) throws(StoreError) -> (event: OrderEvent, state: OrderRoom)
+  {
+    do throws(JSONError) {
+      return try RoomReport.read(report.text, OrderEvent.self, OrderRoom.self)
+    } catch {
+      throw .corrupt("what room \(room) reported at \(report.sequence) cannot be read: \(error.reason)")
+    }
+  }
+
+  /// Whom the records know of those who take part: who was let in, or, where everybody is who they say they are, a
+  /// customer under whose id they came.
+  private func phones(
+    of state: CollaborativeOrder, in order: SharedOrder
+  ) throws -> (ParticipantID) -> PhoneNumber? {
+    var phones: [ParticipantID: PhoneNumber] = [:]
+    for participant in Set(state.participants.map(\.id) + [state.owner]) {
+      if let guest = try guest(participant, of: order) {
+        phones[participant] = guest.phone
+      } else if !state.isForMembers, let phone = PhoneNumber(customer: participant.value, of: state.tenant),
+        try customer(state.tenant, phone) != nil
+      {
+        phones[participant] = phone
+      }
+    }
+    return { phones[$0] }
+  }
+}
+
+extension PhoneNumber {
+  /// That of a customer's id, `{tenant}_{phone}`; nil if it is none.
+  fileprivate init?(customer id: String, of tenant: String) {
+    guard id.hasPrefix("\(tenant)_") else { return nil }
+    let text = String(id.dropFirst(tenant.count + 1))
+    do throws(PhoneNumberFault) {
+      self = try PhoneNumber(text, rule: text.hasPrefix("+") ? .e164 : .tenDigits)
+    } catch {
+      return nil
+    }
+  }
+}
