@@ -20,7 +20,7 @@ package struct Gateway: Sendable {
   private let logger: Logger
   private let group: any EventLoopGroup
   private let connections: Connections
-  private let routes: Routes
+  let routes: Routes
 
   /// - Parameters:
   ///   - group: the loops that the connections run on.
@@ -48,7 +48,13 @@ package struct Gateway: Sendable {
     connections = Connections(settings: settings, metrics: counters)
     routes = Routes(
       hub: hub, metrics: metrics, isReady: isReady, cluster: cluster,
-      records: records.map { DirectoryRoutes(directory: $0.directory, settings: settings, tenant: $0.tenant) })
+      records: records.map { records in
+        let authority = Authority(directory: records.directory, settings: settings, time: time, metrics: counters)
+        return (
+          authority, DirectoryRoutes(directory: records.directory, tenant: records.tenant),
+          TenantRoutes(directory: records.directory, authority: authority)
+        )
+      })
     self.settings = settings
     self.logger = logger
     self.group = group
@@ -98,6 +104,20 @@ package struct Gateway: Sendable {
     case .refused(let reason):
       hub.metrics.failedReloads.increment()
       logger.warning("the TLS certificate stays as it is: \(reason)")
+    }
+  }
+
+  /// Checks tokens with what is in the file of keys, if that is new and can be used. Blocks.
+  package func reloadTokenKeys() {
+    guard let keys = settings.tokens?.keyFile else { return }
+    switch keys.reload() {
+    case .unchanged: break
+    case .replaced:
+      hub.metrics.tokenKeyReloads.increment()
+      logger.notice("token keys in use: \(keys.value.names.joined(separator: ", "))")
+    case .refused(let reason):
+      hub.metrics.failedTokenKeyReloads.increment()
+      logger.warning("the token keys stay as they are: \(reason)")
     }
   }
 

@@ -63,7 +63,9 @@ struct Node {
     for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
     var gatewaySettings = settings.gateway
     gatewaySettings.certificate = try loadCertificate()
-    let hasFiles = gatewaySettings.certificate != nil || settings.peers?.secretFile != nil || settings.peers?.tls != nil
+    let hasFiles =
+      gatewaySettings.certificate != nil || gatewaySettings.tokens?.hasFile == true
+      || settings.peers?.secretFile != nil || settings.peers?.tls != nil
     return Beginning(
       metrics: metrics, gateway: gatewaySettings, peers: try loadPeerCredentials(),
       hangups: hasFiles ? await UnixSignalsSequence(trapping: .sighup) : nil)

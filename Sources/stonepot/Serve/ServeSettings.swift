@@ -55,7 +55,7 @@ struct ServeSettings {
       ("address_rooms_per_hour", rooms.addressRoomsPerHour), ("tenant_connections", gateway.connectionsPerTenant),
       ("tenant_messages_per_second", gateway.messagesPerTenant), ("tenant_rooms_per_hour", rooms.tenantRoomsPerHour),
       ("connection_messages_per_second", gateway.messagesPerSecond > 0 ? gateway.messagesPerSecond : nil),
-      ("message_bytes", gateway.maxMessageBytes), ("room_memory_bytes", rooms.memoryBytes),
+      ("key_requests_per_second", gateway.requestsPerSecond), ("message_bytes", gateway.maxMessageBytes), ("room_memory_bytes", rooms.memoryBytes),
     ]
     return limits.compactMap { name, value in value.map { (name, $0) } }
   }
@@ -81,9 +81,12 @@ struct ServeSettings {
     guard ["open", "token"].contains(auth) else { throw ValidationError("--auth must be open or token") }
     isOpen = auth == "open" && takesClients
     let secret = sources.secret("token.secret", options.tokenSecret)
+    let keys = sources.path("token.keys", options.tokenKeys)
     if !isOpen, takesClients {
-      guard let secret else { throw ValidationError("--auth token needs a secret: set STONEPOT_TOKEN_SECRET") }
-      gateway.tokens = try await RoomTokens(secret: secret)
+      guard secret != nil || keys != nil else {
+        throw ValidationError("--auth token needs a secret or keys: set STONEPOT_TOKEN_SECRET, or --token-keys")
+      }
+      gateway.tokens = try await RoomTokens(secret: secret, keys: try keys.map { try TokenKeyFile(keySet: $0) })
     }
     gateway.adminToken = try Self.adminToken(&sources, options)
     let insists = try sources.flag("open.beyond.loopback", options.openBeyondLoopback)
@@ -108,6 +111,8 @@ struct ServeSettings {
       try Self.limit(sources.string("message.rate", options.messageRate, default: "100"), "--message-rate") ?? 0
     gateway.connectionsPerTenant = try Self.limit(
       sources.string("tenant.connections", options.tenantConnections, default: "off"), "--tenant-connections")
+    gateway.requestsPerSecond = try Self.limit(
+      sources.string("key.rate", options.keyRate, default: "100"), "--key-rate", atMost: 1_000_000)
     gateway.messagesPerTenant = try Self.limit(
       sources.string("tenant.messages", options.tenantMessages, default: "off"), "--tenant-messages")
     rooms.tenantRoomsPerHour = try Self.limit(
