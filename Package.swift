@@ -69,7 +69,12 @@ let package = Package(
       name: "Rooms", dependencies: ["RoomCore", "JSONText", "Store", collections, logging, metrics],
       swiftSettings: settings),
     // The records.
-    .target(name: "Directory", dependencies: ["RoomCore", "JSONText", "Ordering", "Store"], swiftSettings: settings),
+    .target(
+      name: "Directory",
+      dependencies: [
+        "RoomCore", "JSONText", "Ordering", "Store", .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      swiftSettings: settings),
     // Floor 4: the way to a room.
     .target(
       name: "Link",

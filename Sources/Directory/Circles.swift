@@ -11,7 +11,7 @@ extension Directory {
     let circle = try Circle.make(id: id ?? makeID(), tenant: tenant, name: name, kind: kind, owner: owner, at: now())
     return try await store.writeRecords { records in
       if id != nil, let known = try records.circle(tenant, circle.id) {
-        guard (known.name, known.kind, known.createdBy) == (name, kind, owner) else {
+        guard (known.name, known.kind, known.createdBy) == (name, kind, .customer(owner)) else {
           throw RecordRejection(otherRequest: "a circle")
         }
         return known
@@ -108,7 +108,7 @@ extension RecordTransaction {
       """, [.text(id), .text(tenant)])
     guard let row = rows.first else { return nil }
     return Circle(
-      id: id, tenant: tenant, name: try row.text(0), kind: try row.value(1), createdBy: try row.phone(2),
+      id: id, tenant: tenant, name: try row.text(0), kind: try row.value(1), createdBy: try row.person(2),
       status: try row.value(3), members: try members(of: id), activeOrders: try activeOrders(of: id, tenant),
       createdAt: Timestamp(millis: try row.integer(4)),
       updatedAt: Timestamp(millis: try row.integer(5)), version: try row.integer(6))
@@ -139,12 +139,12 @@ extension RecordTransaction {
     for member in circle.members { try put(member, in: circle) }
   }
 
-  fileprivate func update(_ circle: Circle, from before: Circle) throws {
+  func update(_ circle: Circle, from before: Circle) throws {
     try run(
-      "UPDATE circles SET name = $1, status = $2, updated_at = $3, version = $4 WHERE id = $5",
+      "UPDATE circles SET name = $1, created_by = $2, status = $3, updated_at = $4, version = $5 WHERE id = $6",
       [
-        .text(circle.name), .text(circle.status.rawValue), .integer(circle.updatedAt.millis), .integer(circle.version),
-        .text(circle.id),
+        .text(circle.name), .text(circle.createdBy.text), .text(circle.status.rawValue),
+        .integer(circle.updatedAt.millis), .integer(circle.version), .text(circle.id),
       ])
     for member in circle.members where before[member.phone] != member { try put(member, in: circle) }
     for member in before.members where circle[member.phone] == nil {
@@ -172,6 +172,12 @@ extension RecordRow {
     let text = try text(column)
     guard let value = Value(rawValue: text) else { throw StoreError.corrupt("\(text) is no \(Value.self)") }
     return value
+  }
+
+  func person(_ column: Int) throws -> Person {
+    if try text(column).isEmpty { return .unknown }
+    if let pseudonym = Pseudonym(stored: try text(column)) { return .erased(pseudonym) }
+    return .customer(try phone(column))
   }
 
   /// It was checked when it was written, by the rule that the tenant had then.

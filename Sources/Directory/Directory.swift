@@ -1,8 +1,9 @@
+import Crypto
 public import Ordering
 public import RoomCore
 public import Store
 
-/// The records of all tenants: customers, circles, orders.
+/// The records of all tenants: customers, circles, orders, menus, and the tenants themselves with their keys.
 ///
 /// Whatever is read to decide a change is read in the transaction that writes it, so that no change is lost. A record's
 /// `version` counts its changes; who may only change what they have seen gives the version that they saw.
@@ -12,14 +13,21 @@ public struct Directory: Sendable {
   let now: @Sendable () -> Timestamp
   /// A string that is nobody else's, and cannot be guessed.
   let makeID: @Sendable () -> String
+  let makeSecret: @Sendable () -> [UInt8]
 
+  /// - Parameter makeSecret: draws 32 bytes that nobody can foresee.
   public init(
-    store: any RecordStore, now: @escaping @Sendable () -> Timestamp, makeID: @escaping @Sendable () -> String
+    store: any RecordStore, now: @escaping @Sendable () -> Timestamp, makeID: @escaping @Sendable () -> String,
+    makeSecret: @escaping @Sendable () -> [UInt8] = Directory.drawSecret
   ) {
     self.store = store
     self.now = now
     self.makeID = makeID
+    self.makeSecret = makeSecret
   }
+
+  /// Of the system's own generator: no test has to foresee a secret.
+  public static let drawSecret: @Sendable () -> [UInt8] = { SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) } }
 }
 
 /// A part of a list, and where the next part begins.

@@ -116,5 +116,29 @@ public enum DirectorySchema {
         );
         CREATE INDEX order_participants_by_customer ON order_participants (tenant, phone);
         """),
+    RecordMigration(
+      number: 3,
+      sql: """
+        CREATE TABLE tenants (
+          id text PRIMARY KEY,
+          name text NOT NULL,
+          created_at int8 NOT NULL,
+          updated_at int8 NOT NULL,
+          version int8 NOT NULL
+        );
+        CREATE INDEX tenants_by_creation ON tenants (created_at, id);
+
+        CREATE TABLE api_keys (
+          id text PRIMARY KEY,
+          tenant text NOT NULL,
+          label text NOT NULL,
+          hash text NOT NULL,
+          created_at int8 NOT NULL,
+          expires_at int8,
+          revoked_at int8,
+          last_used_at int8
+        );
+        CREATE INDEX api_keys_by_tenant ON api_keys (tenant, created_at, id);
+        """),
   ]
 }

@@ -93,22 +93,40 @@ enum DirectoryQueries {
     ORDER BY created_at DESC, id DESC LIMIT $5
     """
 
+  /// Orders of anybody that a text stands in. A look at all orders since a time; for what is done once.
+  static let ordersSaying = """
+    SELECT \(orderColumns) FROM orders
+    WHERE tenant = $1 AND status IN (\(PlacedOrder.Status.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")))
+      AND created_at >= $2 AND (items LIKE $3 OR session_id LIKE $3)
+    """
+
   static let circlesOfCustomer = """
     SELECT circle, joined_at FROM circle_members
     WHERE tenant = $1 AND phone = $2 AND (joined_at, circle) < ($3, $4)
     ORDER BY joined_at DESC, circle DESC LIMIT $5
     """
 
+  static let tenants = """
+    SELECT id, name, created_at, updated_at, version FROM tenants WHERE (created_at, id) < ($1, $2)
+    ORDER BY created_at DESC, id DESC LIMIT $3
+    """
+
+  static let keysOfTenant = """
+    SELECT id, label, created_at, expires_at, revoked_at, last_used_at FROM api_keys
+    WHERE tenant = $1 AND (created_at, id) < ($2, $3)
+    ORDER BY created_at DESC, id DESC LIMIT $4
+    """
+
   /// The parameters of a list: one entry more than the page has tells whether there are more.
-  static func page(of size: Int, _ after: PageToken?, _ tenant: String, _ key: String) -> [RecordValue] {
-    [.text(tenant), .text(key), .integer(after?.time ?? .max), .text(after?.id ?? ""), RecordValue(size + 1)]
+  static func page(of size: Int, _ after: PageToken?, _ keys: String...) -> [RecordValue] {
+    keys.map { .text($0) } + [.integer(after?.time ?? .max), .text(after?.id ?? ""), RecordValue(size + 1)]
   }
 
   static let lists = [ordersOfCustomer, ordersInStatus, circlesOfCustomer, sharedOrdersOfCircle]
 }
 
 extension RecordTransaction {
-  fileprivate func order(_ tenant: String, _ id: String) throws -> PlacedOrder? {
+  func order(_ tenant: String, _ id: String) throws -> PlacedOrder? {
     try run(DirectoryQueries.orderByID, [.text(id), .text(tenant)]).first.map { try PlacedOrder($0, tenant: tenant) }
   }
 
@@ -119,7 +137,7 @@ extension RecordTransaction {
     return order
   }
 
-  fileprivate func orders(
+  func orders(
     _ query: String, _ tenant: String, _ key: String, _ size: Int, _ after: PageToken?
   ) throws -> Page<PlacedOrder> {
     let rows = try run(query, DirectoryQueries.page(of: size, after, tenant, key))
@@ -139,7 +157,7 @@ extension RecordTransaction {
       ON CONFLICT (id) DO NOTHING
       """,
       [
-        .text(order.id), .text(order.tenant), .text(order.phone?.text ?? ""), RecordValue(order.session),
+        .text(order.id), .text(order.tenant), .text(order.orderer.text), RecordValue(order.session),
         .text(order.kind.rawValue), .text(StoredParts.text(order.currency)), .text(StoredParts.text(order.items)),
         .integer(order.total.minorUnits), .text(order.status.rawValue), .integer(order.updatedAt.millis),
         .text(StoredParts.text(order.timeline)), .integer(order.createdAt.millis), .integer(order.updatedAt.millis),
@@ -148,6 +166,7 @@ extension RecordTransaction {
   }
 
   fileprivate func update(_ order: PlacedOrder) throws {
+    if case .erased = order.orderer { return try replace(order) }
     try run(
       """
       UPDATE orders SET status = $1, status_updated_at = $2, timeline = $3, updated_at = $2, version = $4 WHERE id = $5
@@ -157,17 +176,33 @@ extension RecordTransaction {
         .integer(order.version), .text(order.id),
       ])
   }
+
+  /// For an order of which more than the status may be another.
+  func replace(_ order: PlacedOrder) throws {
+    try run(
+      """
+      UPDATE orders SET phone = $1, session_id = $2, items = $3, status = $4, status_updated_at = $5, timeline = $6,
+        updated_at = $7, version = $8
+      WHERE id = $9
+      """,
+      [
+        .text(order.orderer.text), RecordValue(order.session), .text(StoredParts.text(order.items)),
+        .text(order.status.rawValue), .integer((order.timeline.last?.at ?? order.createdAt).millis),
+        .text(StoredParts.text(order.timeline)), .integer(order.updatedAt.millis), .integer(order.version),
+        .text(order.id),
+      ])
+  }
 }
 
 extension PlacedOrder {
   /// Whether both were made of the same request.
   fileprivate func isSame(as other: PlacedOrder) -> Bool {
-    (phone, session, kind, currency) == (other.phone, other.session, other.kind, other.currency) && items == other.items
+    (orderer, session, kind, currency) == (other.orderer, other.session, other.kind, other.currency) && items == other.items
   }
 
   init(_ row: RecordRow, tenant: String) throws {
     self.init(
-      id: try row.text(0), tenant: tenant, phone: try row.text(1).isEmpty ? nil : row.phone(1), session: row[2].text,
+      id: try row.text(0), tenant: tenant, orderer: try row.person(1), session: row[2].text,
       collaborativeOrder: row[12].text, kind: try row.value(3),
       currency: try StoredParts.currency(try row.text(4)), items: try StoredParts.items(try row.text(5)),
       total: Money(minorUnits: try row.integer(6)), status: try row.value(7),

@@ -31,15 +31,18 @@ extension Directory {
 extension RecordTransaction {
   fileprivate func project(_ report: StoredReport, of room: RoomID) throws {
     let (event, state) = try read(report, of: room)
-    guard let reported = state.order else { throw StoreError.corrupt("room \(room) has reported an event of no order") }
+    guard var reported = state.order else { throw StoreError.corrupt("room \(room) has reported an event of no order") }
     let first = SharedOrder(room: room, reported)
     let known = try sharedOrder(reported.tenant, first.id)
     if known == nil { try insert(first, isForMembers: reported.isForMembers, isOpen: true) }
     var order = known ?? first
+    let people = try people(of: reported, in: order)
+    // A room goes on calling by their names those whom the records have forgotten.
+    if reported.isForMembers { reported.redact { people[$0] == nil } }
     order.become(reported)
     try update(order, reported)
     if case .finalized = event {
-      for placed in PlacedOrder.placed(of: order, reported, phone: try phones(of: reported, in: order)) {
+      for placed in PlacedOrder.placed(of: order, reported, person: { people[$0].map { .customer($0) } ?? .unknown }) {
         try insert(placed)
       }
     }
@@ -56,20 +59,19 @@ extension RecordTransaction {
 
   /// Whom the records know of those who take part: who was let in, or, where everybody is who they say they are, a
   /// customer under whose id they came.
-  private func phones(
+  private func people(
     of state: CollaborativeOrder, in order: SharedOrder
-  ) throws -> (ParticipantID) -> PhoneNumber? {
+  ) throws -> [ParticipantID: PhoneNumber] {
+    if state.isForMembers {
+      return Dictionary(
+        try guests(of: order).map { ($0.participant, $0.phone) }, uniquingKeysWith: { first, _ in first })
+    }
     var phones: [ParticipantID: PhoneNumber] = [:]
     for participant in Set(state.participants.map(\.id) + [state.owner]) {
-      if let guest = try guest(participant, of: order) {
-        phones[participant] = guest.phone
-      } else if !state.isForMembers, let phone = PhoneNumber(customer: participant.value, of: state.tenant),
-        try customer(state.tenant, phone) != nil
-      {
-        phones[participant] = phone
-      }
+      guard let phone = PhoneNumber(customer: participant.value, of: state.tenant) else { continue }
+      if try customer(state.tenant, phone) != nil { phones[participant] = phone }
     }
-    return { phones[$0] }
+    return phones
   }
 }
 

@@ -121,14 +121,18 @@ extension Directory {
     }
   }
 
-  /// Where somebody takes part in what a circle orders now.
-  public func guests(_ phone: PhoneNumber, ofRunningOrdersIn circle: String, _ tenant: String) async throws
-    -> [(order: SharedOrder, guest: SharedOrder.Guest)]
-  {
+  /// Where somebody takes part in an order that runs.
+  ///
+  /// - Parameter circle: whose orders; nil for all.
+  public func runningSeats(
+    of phone: PhoneNumber, in circle: String?, _ tenant: String
+  ) async throws -> [(order: SharedOrder, guest: SharedOrder.Guest)] {
     try await store.readRecords { records in
-      guard let order = try records.runningOrder(of: circle, tenant), let guest = try records.guest(phone, of: order)
-      else { return [] }
-      return [(order, guest)]
+      let rows = try records.run(DirectoryQueries.runningOrdersOfGuest, .text(tenant), .text(phone.text))
+      let orders = try rows.map { try SharedOrder($0, tenant: tenant) }
+      return try orders.filter { circle == nil || $0.circle == circle }.compactMap { order in
+        try records.guest(phone, of: order).map { (order, $0) }
+      }
     }
   }
 }
@@ -142,6 +146,13 @@ extension DirectoryQueries {
     SELECT \(sharedOrderColumns) FROM collaborative_orders
     WHERE tenant = $1 AND circle = $2 AND status = $3 AND (created_at, id) < ($4, $5)
     ORDER BY created_at DESC, id DESC LIMIT $6
+    """
+
+  /// At most one of each of their circles.
+  fileprivate static let runningOrdersOfGuest = """
+    SELECT \(sharedOrderColumns) FROM collaborative_orders
+    WHERE tenant = $1 AND for_members = 1 AND status IN ('active', 'locked')
+      AND id IN (SELECT collaborative_order FROM order_participants WHERE tenant = $1 AND phone = $2)
     """
 
   /// At most as many as an order has participants.
@@ -199,6 +210,20 @@ extension RecordTransaction {
       ])
   }
 
+  /// Takes a customer out of all orders that they took part in. Those are few, beside what a customer orders alone.
+  func eraseGuest(_ phone: PhoneNumber, _ tenant: String) throws {
+    let rows = try run(
+      "SELECT collaborative_order, participant FROM order_participants WHERE tenant = $1 AND phone = $2",
+      [.text(tenant), .text(phone.text)])
+    for row in rows {
+      guard let order = try sharedOrder(tenant, try row.text(0)), var state = order.state else { continue }
+      let participant = ParticipantID(try row.text(1))
+      state.redact { $0 == participant }
+      try update(order, state)
+    }
+    try run("DELETE FROM order_participants WHERE tenant = $1 AND phone = $2", [.text(tenant), .text(phone.text)])
+  }
+
   func update(_ order: SharedOrder, _ state: CollaborativeOrder) throws {
     try run(
       """
@@ -223,10 +248,14 @@ extension RecordTransaction {
     try guests("participant = $2", participant.value, order).first
   }
 
+  /// All whom the records have let in.
+  func guests(of order: SharedOrder) throws -> [SharedOrder.Guest] { try guests("phone >= $2", "", order) }
+
   private func guests(_ condition: String, _ value: String, _ order: SharedOrder) throws -> [SharedOrder.Guest] {
     try run(
       """
-      SELECT phone, participant, name, joined_at FROM order_participants WHERE collaborative_order = $1 AND \(condition)
+      SELECT phone, participant, name, joined_at FROM order_participants
+      WHERE collaborative_order = $1 AND \(condition)
       """, [.text(order.id), .text(value)]
     ).map { row in
       SharedOrder.Guest(

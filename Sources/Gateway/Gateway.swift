@@ -20,7 +20,7 @@ package struct Gateway: Sendable {
   private let logger: Logger
   private let group: any EventLoopGroup
   private let connections: Connections
-  private let routes: Routes
+  let routes: Routes
 
   /// - Parameters:
   ///   - group: the loops that the connections run on.
@@ -29,13 +29,13 @@ package struct Gateway: Sendable {
   ///     other life of this one.
   ///   - isReady: whether the store takes writes.
   ///   - cluster: what this process knows of its cluster, and has done in it; nil: it is alone.
-  ///   - records: the customers, circles and orders, and what their tenants say; nil: they are elsewhere.
+  ///   - records: nil: they are elsewhere.
   package init(
     settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup,
     numbers: SessionNumbers = SessionNumbers(), operationPrefix: String, time: any TimeSource,
     metrics: PrometheusRegistry, logger: Logger,
     isReady: @escaping @Sendable () async -> Bool, cluster: (any ClusterDesk)? = nil,
-    records: (directory: Directory, tenant: TenantContext)? = nil
+    records: RecordDesk? = nil
   ) async throws {
     var loops: [LoopHandle] = []
     for loop in group.makeIterator() {
@@ -48,7 +48,12 @@ package struct Gateway: Sendable {
     connections = Connections(settings: settings, metrics: counters)
     routes = Routes(
       hub: hub, metrics: metrics, isReady: isReady, cluster: cluster,
-      records: records.map { DirectoryRoutes(directory: $0.directory, settings: settings, tenant: $0.tenant) })
+      records: records.map { records in
+        RecordFace(
+          desk: records, settings: settings,
+          authority: Authority(directory: records.directory, settings: settings, time: time, metrics: counters),
+          time: time)
+      })
     self.settings = settings
     self.logger = logger
     self.group = group
@@ -98,6 +103,20 @@ package struct Gateway: Sendable {
     case .refused(let reason):
       hub.metrics.failedReloads.increment()
       logger.warning("the TLS certificate stays as it is: \(reason)")
+    }
+  }
+
+  /// Checks tokens with what is in the file of keys, if that is new and can be used. Blocks.
+  package func reloadTokenKeys() {
+    guard let keys = settings.tokens?.keyFile else { return }
+    switch keys.reload() {
+    case .unchanged: break
+    case .replaced:
+      hub.metrics.tokenKeyReloads.increment()
+      logger.notice("token keys in use: \(keys.value.names.joined(separator: ", "))")
+    case .refused(let reason):
+      hub.metrics.failedTokenKeyReloads.increment()
+      logger.warning("the token keys stay as they are: \(reason)")
     }
   }
 

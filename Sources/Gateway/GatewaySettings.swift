@@ -25,6 +25,9 @@ package struct GatewaySettings: Sendable {
   /// Messages a second of all clients of one tenant together, of which five seconds' worth may come at once; nil: any
   /// number. `messagesPerSecond` still holds each client, so that one cannot use up its tenant's share.
   package var messagesPerTenant: Int?
+  /// Requests for records that one API key, or one address without a key, may make a second, of which two seconds' worth
+  /// may come at once; nil: any number. A tenant's servers that ask for several customers at each call need some tens.
+  package var requestsPerSecond: Int? = 100
   /// Connections that the gateway holds at all.
   package var maxConnections = 50_000
   /// Bytes that may wait for a client. Above, it gets no more changes but one fresh state when it has caught up.
@@ -57,6 +60,8 @@ package struct GatewaySettings: Sendable {
   package var servesEcho = false
   /// What TLS is spoken with; nil: the port takes plain connections.
   package var certificate: ServerCertificate?
+  /// How clients reach this server's WebSockets, as `wss://orders.example.com`; nil: as whoever asks has reached it.
+  package var publicURL: String?
   /// Checks tokens; nil: everybody is who they say they are.
   package var tokens: RoomTokens?
   /// Lets its bearer change the cluster; nil: nobody may.

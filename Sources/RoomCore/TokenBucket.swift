@@ -30,6 +30,12 @@ public struct TokenBucket: Sendable, Equatable {
   /// For what did not happen after all.
   public mutating func giveBack() { tokens = min(burst, tokens + 1) }
 
+  /// How many could be taken at once.
+  public mutating func available(now: UInt64) -> Int {
+    refill(now: now)
+    return Int(tokens)
+  }
+
   /// Whether it is as a new one would be.
   public mutating func isFull(now: UInt64) -> Bool {
     refill(now: now)

@@ -15,7 +15,7 @@ struct ClusterRoutes: Sendable {
 
   private static let maxBodyBytes = 4096
 
-  func add(to router: Router<BasicRequestContext>) {
+  func add(to router: Router<GatewayContext>) {
     router.get("v1/cluster") { _, _ in report() }
     router.get("v1/cluster/slots") { _, _ in Response(json: desk.slots()) }
     router.post("v1/cluster/drain") { request, _ in
@@ -60,10 +60,9 @@ struct ClusterRoutes: Sendable {
 extension Request {
   /// - Parameter token: nil if there is none that would do.
   func require(_ token: AdminToken?) throws(Problem) {
-    let prefix = "bearer "
-    guard let token, let given = headers[.authorization], given.lowercased().hasPrefix(prefix),
-      token.matches(String(given.dropFirst(prefix.count)))
-    else { throw Problem(status: 401, code: "unauthorized", title: "The admin token is required") }
+    guard let token, let bearer, token.matches(bearer) else {
+      throw Problem(status: 401, code: "unauthorized", title: "The admin token is required")
+    }
   }
 
   func wholeBody(upTo limit: Int) async throws -> [UInt8] {

@@ -13,11 +13,11 @@ struct HTTPService: HTTPChannelHandler {
   let responder: Responder
   private let logger: Logger
 
-  init(_ responder: some HTTPResponder<BasicRequestContext>, time: any TimeSource, logger: Logger) {
+  init(_ responder: some HTTPResponder<GatewayContext>, time: any TimeSource, logger: Logger) {
     let date = HTTPDate()
     self.logger = logger
     self.responder = { request, writer, channel in
-      let context = BasicRequestContext(source: ApplicationRequestContextSource(channel: channel, logger: logger))
+      let context = GatewayContext(source: ApplicationRequestContextSource(channel: channel, logger: logger))
       var response = try await responder.respond(to: request, context: context)
       response.headers[.date] = date.text(at: time.now())
       response.headers[.server] = "stonepot"

@@ -15,11 +15,14 @@ struct Routes: Sendable {
   /// Nil: the process is alone.
   let cluster: (any ClusterDesk)?
   /// Nil: the records are elsewhere.
-  let records: DirectoryRoutes?
+  let records: RecordFace?
 
-  func responder() -> some HTTPResponder<BasicRequestContext> {
-    let router = Router(options: .autoGenerateHeadEndpoints)
+  func responder() -> some HTTPResponder<GatewayContext> { ProblemResponder(wrapped: router().buildResponder()) }
+
+  func router() -> Router<GatewayContext> {
+    let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
     router.add(middleware: PermissiveCORS())
+    if let records { router.add(middleware: TenantGate(authority: records.authority)) }
     router.get("healthz") { _, _ in Self.text("ok\n") }
     router.get("readyz") { _, _ in await ready() }
     router.get("metrics") { _, _ in
@@ -28,11 +31,23 @@ struct Routes: Sendable {
     if let cluster { ClusterRoutes(desk: cluster, hub: hub).add(to: router) }
     if hub.settings.takesClients {
       records?.add(to: router)
+      if let tokens = hub.settings.tokens {
+        router.get(".well-known/jwks.json") { _, _ in Self.keySet(of: tokens) }
+      }
       for path in ["parties/**", "party/**"] as [RouterPath] {
         router.get(path) { request, _ in try await readRoom(request) }
       }
     }
-    return ProblemResponder(wrapped: router.buildResponder())
+    return router
+  }
+
+  /// What others need to check tokens, and nobody to make them (RFC 7517). Not to be kept for longer than it takes a
+  /// new key to be in use.
+  private static func keySet(of tokens: RoomTokens) -> Response {
+    var response = Response(json: tokens.publicKeys)
+    response.headers[.contentType] = "application/jwk-set+json"
+    response.headers[.cacheControl] = "public, max-age=60"
+    return response
   }
 
   private func ready() async -> Response {
@@ -83,8 +98,8 @@ extension Response {
 /// Lets any web page read, and answers `OPTIONS`, as the party server did that clients were written for.
 private struct PermissiveCORS: RouterMiddleware {
   func handle(
-    _ request: Request, context: BasicRequestContext,
-    next: (Request, BasicRequestContext) async throws -> Response
+    _ request: Request, context: GatewayContext,
+    next: (Request, GatewayContext) async throws -> Response
   ) async throws -> Response {
     var response: Response
     if request.method == .options {
@@ -108,10 +123,10 @@ private struct PermissiveCORS: RouterMiddleware {
 }
 
 /// Sends errors that no route caught as problem documents.
-private struct ProblemResponder<Wrapped: HTTPResponder>: HTTPResponder where Wrapped.Context == BasicRequestContext {
+private struct ProblemResponder<Wrapped: HTTPResponder>: HTTPResponder where Wrapped.Context == GatewayContext {
   let wrapped: Wrapped
 
-  func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
+  func respond(to request: Request, context: GatewayContext) async throws -> Response {
     do {
       return try await wrapped.respond(to: request, context: context)
     } catch let error as HTTPError {

@@ -20,6 +20,13 @@ struct GatewayMetrics: Sendable {
   let reloads = Counter(label: "stonepot_tls_reloads_total")
   let failedReloads = Counter(label: "stonepot_tls_reloads_failed_total")
 
+  let tokenKeyReloads = Counter(label: "stonepot_token_keys_reloads_total")
+  let failedTokenKeyReloads = Counter(label: "stonepot_token_keys_reloads_failed_total")
+  /// Requests for records beyond their caller's rate.
+  let limitedRequests = Counter(label: "stonepot_requests_rate_limited_total")
+  /// Uses of API keys that could not be written down.
+  let failedKeyNotes = Counter(label: "stonepot_key_notes_failed_total")
+
   /// In seconds since 1970. There is none without a certificate: 0 would look like one that has ended.
   func certificateExpires(at seconds: Double) {
     Meter(label: "stonepot_tls_certificate_expiry_seconds").set(seconds)

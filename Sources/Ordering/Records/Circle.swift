@@ -28,7 +28,7 @@ public struct Circle: Equatable, Sendable {
   public let tenant: String
   public var name: String
   public let kind: Kind
-  public let createdBy: PhoneNumber
+  public private(set) var createdBy: Person
   public var status: Status
   /// The owner is one of them. In the order in which they came.
   public var members: [Member]
@@ -40,7 +40,7 @@ public struct Circle: Equatable, Sendable {
   public var version: Int64
 
   public init(
-    id: String, tenant: String, name: String, kind: Kind, createdBy: PhoneNumber, status: Status = .active,
+    id: String, tenant: String, name: String, kind: Kind, createdBy: Person, status: Status = .active,
     members: [Member], activeOrders: [String] = [], createdAt: Timestamp, updatedAt: Timestamp, version: Int64
   ) {
     self.id = id
@@ -62,7 +62,7 @@ public struct Circle: Equatable, Sendable {
   ) throws(RecordRejection) -> Circle {
     try TextRule.name.require(name, "name")
     return Circle(
-      id: id, tenant: tenant, name: name, kind: kind, createdBy: owner,
+      id: id, tenant: tenant, name: name, kind: kind, createdBy: .customer(owner),
       members: [Member(phone: owner, role: .owner, status: .accepted, joinedAt: now)], createdAt: now, updatedAt: now,
       version: 1)
   }
@@ -125,6 +125,23 @@ public struct Circle: Equatable, Sendable {
     touch(at: now)
     return true
   }
+
+  /// Takes somebody out of all that the circle says, the owner as well: then it is the longest member's, those first who
+  /// have accepted. With nobody left it closes, and its name, which was theirs, goes.
+  public mutating func erase(_ phone: PhoneNumber, as pseudonym: Pseudonym, at now: Timestamp) {
+    let wasOwner = phone == owner
+    members.removeAll { $0.phone == phone }
+    if createdBy == .customer(phone) { createdBy = .erased(pseudonym) }
+    if members.isEmpty {
+      status = .closed
+      name = Self.closedName
+    } else if wasOwner {
+      members[members.firstIndex { $0.status == .accepted } ?? 0].role = .owner
+    }
+    touch(at: now)
+  }
+
+  public static let closedName = "closed"
 
   public func requireMember(_ phone: PhoneNumber) throws(RecordRejection) {
     guard self[phone] != nil else { throw RecordRejection(.notMember, "only members of the circle may do this") }

@@ -20,6 +20,9 @@ public struct PlacedOrder: Equatable, Sendable {
       case .delivered, .cancelled: []
       }
     }
+
+    /// Whether nothing comes next.
+    public var isEnd: Bool { next.isEmpty }
   }
 
   public struct Item: Equatable, Sendable {
@@ -59,15 +62,14 @@ public struct PlacedOrder: Equatable, Sendable {
 
   public let id: String
   public let tenant: String
-  /// Of the customer; nil if nobody knows it, or the customer wanted to be forgotten.
-  public let phone: PhoneNumber?
+  public private(set) var orderer: Person
   /// Where it was ordered: a voice session, or a room.
-  public let session: String?
+  public private(set) var session: String?
   /// Which collaborative order it was placed by; nil: none.
   public let collaborativeOrder: String?
   public let kind: Kind
   public let currency: Currency
-  public let items: [Item]
+  public private(set) var items: [Item]
   public let total: Money
   public private(set) var status: Status
   /// Ends with the present status.
@@ -78,13 +80,13 @@ public struct PlacedOrder: Equatable, Sendable {
   public private(set) var version: Int64
 
   public init(
-    id: String, tenant: String, phone: PhoneNumber?, session: String?, collaborativeOrder: String? = nil, kind: Kind,
+    id: String, tenant: String, orderer: Person, session: String?, collaborativeOrder: String? = nil, kind: Kind,
     currency: Currency, items: [Item], total: Money, status: Status, timeline: [Moment], createdAt: Timestamp,
     updatedAt: Timestamp, version: Int64
   ) {
     self.id = id
     self.tenant = tenant
-    self.phone = phone
+    self.orderer = orderer
     self.session = session
     self.collaborativeOrder = collaborativeOrder
     self.kind = kind
@@ -111,7 +113,7 @@ public struct PlacedOrder: Equatable, Sendable {
     // At most 500 × 99 × ten million major units: it fits.
     let total = items.reduce(0) { $0 + $1.price.minorUnits * Int64($1.quantity) }
     return PlacedOrder(
-      id: id, tenant: tenant, phone: phone, session: session, kind: kind, currency: currency, items: items,
+      id: id, tenant: tenant, orderer: .customer(phone), session: session, kind: kind, currency: currency, items: items,
       total: Money(minorUnits: total), status: .pending, timeline: [Moment(status: .pending, at: now)],
       createdAt: now, updatedAt: now, version: 1)
   }
@@ -129,8 +131,70 @@ public struct PlacedOrder: Equatable, Sendable {
     status = next
     updatedAt = max(updatedAt, now)
     timeline.append(Moment(status: next, at: updatedAt))
+    if case .erased = orderer, next.isEnd { dropWords() }
     version += 1
     return true
+  }
+
+  // MARK: Erasing
+
+  /// Keeps what the kitchen's books need, and nothing of who ordered. What is free text may say anything, so it goes when
+  /// nobody cooks by it any more.
+  ///
+  /// - Parameter customer: who has ordered.
+  public mutating func erase(_ customer: Customer, as pseudonym: Pseudonym, at now: Timestamp) {
+    orderer = .erased(pseudonym)
+    session = nil
+    redact(customer.phone.text, as: pseudonym)
+    if status.isEnd {
+      dropWords()
+    } else {
+      for index in items.indices {
+        items[index].customization = items[index].customization?.replacing(word: customer.name, with: pseudonym.text)
+        items[index].addedBy = items[index].addedBy?.replacing(word: customer.name, with: pseudonym.text)
+      }
+    }
+    updatedAt = max(updatedAt, now)
+    version += 1
+  }
+
+  /// Takes somebody out of an order of another's, in which they took part.
+  public mutating func erase(participant phone: PhoneNumber, as pseudonym: Pseudonym, at now: Timestamp) {
+    session = session?.replacing(phone.text, with: pseudonym.text)
+    redact(phone.text, as: pseudonym)
+    updatedAt = max(updatedAt, now)
+    version += 1
+  }
+
+  private mutating func redact(_ phone: String, as pseudonym: Pseudonym) {
+    for index in items.indices {
+      items[index].dishName = items[index].dishName.replacing(phone, with: pseudonym.text)
+      items[index].customization = items[index].customization?.replacing(phone, with: pseudonym.text)
+      items[index].addedBy = items[index].addedBy?.replacing(phone, with: pseudonym.text)
+    }
+  }
+
+  private mutating func dropWords() {
+    for index in items.indices {
+      items[index].customization = nil
+      items[index].addedBy = nil
+    }
+  }
+}
+
+extension String {
+  /// Where it is no part of a longer word.
+  fileprivate func replacing(word: String, with other: String) -> String {
+    var result = ""
+    var rest = self[...]
+    while let range = rest.firstRange(of: word) {
+      let isLetter = { (character: Character?) in character.map { $0.isLetter || $0.isNumber } ?? false }
+      let before = range.lowerBound > startIndex ? self[index(before: range.lowerBound)] : nil
+      let isPart = isLetter(before) || isLetter(self[range.upperBound...].first)
+      result += rest[..<range.lowerBound] + (isPart ? word : other)
+      rest = rest[range.upperBound...]
+    }
+    return result + rest
   }
 }
 

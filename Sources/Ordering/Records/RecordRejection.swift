@@ -7,6 +7,8 @@ public struct RecordRejection: Error, Equatable, Sendable {
     case circleNotFound = "circle_not_found"
     case orderNotFound = "order_not_found"
     case menuNotFound = "menu_not_found"
+    case tenantNotFound = "tenant_not_found"
+    case keyNotFound = "key_not_found"
     /// Only members of the circle may do this.
     case notMember = "not_member"
     /// Only who has joined the order may do this.

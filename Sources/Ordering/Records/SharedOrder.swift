@@ -70,19 +70,36 @@ public struct SharedOrder: Equatable, Sendable {
   }
 }
 
+extension CollaborativeOrder {
+  /// Forgets what participants are called; their ids say nothing.
+  public mutating func redact(_ isErased: (ParticipantID) -> Bool) {
+    let name = "Guest"
+    for index in participants.indices where isErased(participants[index].id) {
+      participants[index].name = name
+      participants[index].phoneEnding = nil
+    }
+    for index in items.indices where isErased(items[index].addedBy) { items[index].addedByName = name }
+    shares = shares?.map { share in
+      isErased(share.participant) ? Share(participant: share.participant, name: name, amount: share.amount) : share
+    }
+    // What has been taken out of the cart has names, too.
+    undoable = [:]
+  }
+}
+
 extension PlacedOrder {
   /// What is placed with the kitchen when a collaborative order is finalized: one order of all, or one for each
   /// participant who pays or has added something, over their share. Items of somebody who is no longer there are the
   /// owner's.
   ///
-  /// - Parameter phone: of a participant, if the records know it.
+  /// - Parameter person: who a participant is.
   public static func placed(
-    of order: SharedOrder, _ state: CollaborativeOrder, phone: (ParticipantID) -> PhoneNumber?
+    of order: SharedOrder, _ state: CollaborativeOrder, person: (ParticipantID) -> Person
   ) -> [PlacedOrder] {
     guard let shares = state.shares, let at = state.finalizedAt else { return [] }
     func place(_ index: Int, _ payer: ParticipantID, _ items: [OrderItem], _ total: Money) -> PlacedOrder {
       PlacedOrder(
-        id: "\(order.id)-\(index)", tenant: order.tenant, phone: phone(payer), session: order.room.name,
+        id: "\(order.id)-\(index)", tenant: order.tenant, orderer: person(payer), session: order.room.name,
         collaborativeOrder: order.id, kind: order.kind, currency: state.currency, items: items.map { Item($0) },
         total: total, status: .pending, timeline: [Moment(status: .pending, at: at)], createdAt: at, updatedAt: at,
         version: 1)

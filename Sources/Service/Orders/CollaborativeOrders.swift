@@ -1,6 +1,7 @@
 package import Directory
 import JSONText
 package import Link
+package import Logging
 package import Ordering
 package import RoomCore
 import Rooms
@@ -61,6 +62,29 @@ package struct CollaborativeOrders: Sendable {
     try await directory.opened(admission.order)
   }
 
+  /// Has the rooms begin of orders that were started some time ago by somebody who did not come to it, until the task is
+  /// cancelled.
+  package func openLeftBehind(clock: some Clock<Duration>, now: @Sendable () -> Timestamp, logger: Logger) async {
+    while !Task.isCancelled {
+      do {
+        let before = now().advanced(by: .zero - Self.patience)
+        for admission in try await directory.unopenedOrders(before: before) {
+          do {
+            try await open(admission)
+          } catch {
+            logger.warning("an order waits for its room", metadata: ["order": "\(admission.order.id)", "reason": "\(error)"])
+          }
+        }
+      } catch {
+        logger.warning("orders without rooms cannot be looked for", metadata: ["reason": "\(error)"])
+      }
+      do { try await clock.sleep(for: Self.patience) } catch { return }
+    }
+  }
+
+  /// Whoever starts an order has its room begin within less.
+  private static let patience = Duration.seconds(10)
+
   private func join(
     _ guest: SharedOrder.Guest, _ warrant: OrderCommand.Warrant, of order: SharedOrder
   ) -> Operation<OrderCommand> {
@@ -109,9 +133,10 @@ package struct CollaborativeOrders: Sendable {
       order: try await directory.sharedOrder(tenant, order), sequence: view.sequence, state: view.state)
   }
 
-  /// Who is no longer in the circle takes no part in what it orders now. To be called when the circle has changed.
-  package func dismiss(_ tenant: String, _ phone: PhoneNumber, from circle: String) async throws {
-    for (order, guest) in try await directory.guests(phone, ofRunningOrdersIn: circle, tenant) {
+  /// Who is no longer in the circle takes no part in what it orders now. To be called when the circle has changed, and,
+  /// for all circles, before a customer is erased.
+  package func dismiss(_ tenant: String, _ phone: PhoneNumber, from circle: String? = nil) async throws {
+    for (order, guest) in try await directory.runningSeats(of: phone, in: circle, tenant) {
       do {
         _ = try await ask(operation(.leave(removeItems: false), by: guest), order)
       } catch let notice as RefusalNotice where notice.code == "not_joined" || notice.isEndOfOrder {

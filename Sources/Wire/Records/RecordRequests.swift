@@ -1,6 +1,6 @@
 import JSONText
 public import Ordering
-import RoomCore
+public import RoomCore
 
 /// Bodies of requests about records: one JSON object each. Fields that nobody knows are skipped, and `null` counts as
 /// absent, as everywhere. Errors name the field and the rule.
@@ -185,6 +185,52 @@ public struct MenuRequest: Equatable, Sendable {
   }
 
   private init(dishes: [Menu.Dish]) { self.dishes = dishes }
+}
+
+/// `{name}`
+public struct TenantRequest: Equatable, Sendable {
+  public let name: String
+
+  public init(_ body: [UInt8]) throws(WireError) {
+    self = try read(body) { reader throws(WireError) in
+      var name = Field<String>("name")
+      while let key = try reader.nextField() {
+        switch key {
+        case name: try name.read(from: &reader)
+        default: try reader.skipValue()
+        }
+      }
+      return TenantRequest(name: try name.required())
+    }
+  }
+
+  private init(name: String) { self.name = name }
+}
+
+/// `{label, expiresAt?}`
+public struct KeyRequest: Equatable, Sendable {
+  public let label: String
+  public let expiresAt: Timestamp?
+
+  public init(_ body: [UInt8]) throws(WireError) {
+    self = try read(body) { reader throws(WireError) in
+      var label = Field<String>("label")
+      var expiresAt = Field<Int64>("expiresAt")
+      while let key = try reader.nextField() {
+        switch key {
+        case label: try label.read(from: &reader)
+        case expiresAt: try expiresAt.read(from: &reader)
+        default: try reader.skipValue()
+        }
+      }
+      return KeyRequest(label: try label.required(), expiresAt: expiresAt.value.map { Timestamp(millis: $0) })
+    }
+  }
+
+  private init(label: String, expiresAt: Timestamp?) {
+    self.label = label
+    self.expiresAt = expiresAt
+  }
 }
 
 // MARK: - Parts

@@ -73,7 +73,7 @@ extension JSONWriter {
     beginObject()
     field("id", order.id)
     field("tenantId", order.tenant)
-    field("customerId", order.phone.map { "\(order.tenant)_\($0.text)" })
+    if order.orderer != .unknown { field("customerId", "\(order.tenant)_\(order.orderer.text)") }
     field("sessionId", order.session)
     field("collaborativeOrderId", order.collaborativeOrder)
     field("orderType", order.kind.rawValue)
@@ -134,6 +134,42 @@ extension JSONWriter {
     endArray()
     field("updatedAt", menu.updatedAt.millis)
     field("version", menu.version)
+    endObject()
+  }
+
+  public mutating func tenant(_ tenant: Tenant) {
+    beginObject()
+    field("id", tenant.id)
+    field("name", tenant.name)
+    times(tenant.createdAt, tenant.updatedAt, tenant.version)
+    endObject()
+  }
+
+  /// - Parameter text: the key itself, when it is told.
+  public mutating func apiKey(_ key: ApiKey, text: String? = nil) {
+    beginObject()
+    field("id", key.id)
+    field("tenantId", key.tenant)
+    field("label", key.label)
+    field("key", text)
+    field("createdAt", key.createdAt.millis)
+    if let time = key.expiresAt { field("expiresAt", time.millis) }
+    if let time = key.revokedAt { field("revokedAt", time.millis) }
+    if let time = key.lastUsedAt { field("lastUsedAt", time.millis) }
+    endObject()
+  }
+
+  /// A circle as one of its members may take it along: the others' numbers are not theirs.
+  public mutating func membership(_ circle: Circle, of phone: PhoneNumber) {
+    guard let member = circle[phone] else { preconditionFailure("a circle of somebody who is not in it") }
+    beginObject()
+    field("id", circle.id)
+    field("name", circle.name)
+    field("type", circle.kind.rawValue)
+    field("role", member.role.rawValue)
+    field("status", member.status.rawValue)
+    field("joinedAt", member.joinedAt.millis)
+    if circle.createdBy == .customer(phone) { field("createdBy", phone.text) }
     endObject()
   }
 

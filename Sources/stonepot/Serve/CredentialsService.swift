@@ -4,7 +4,8 @@ import NIOPosix
 import ServiceLifecycle
 import UnixSignals
 
-/// Looks for new certificates, of the gateway and for peers, and new secrets for peers, every 10 s and at each SIGHUP.
+/// Looks for new certificates, of the gateway and for peers, new secrets for peers, and new keys of room tokens, every 10 s
+/// and at each SIGHUP.
 struct CredentialsService: Service {
   let gateway: Gateway
   let network: PeerNetwork?
@@ -29,6 +30,7 @@ struct CredentialsService: Service {
     let (gateway, network) = (gateway, network)
     _ = try? await NIOThreadPool.singleton.runIfActive {
       gateway.reloadCertificate()
+      gateway.reloadTokenKeys()
       network?.reloadCredentials()
     }
   }

@@ -5,7 +5,8 @@ struct GatewayCommand: AsyncParsableCommand {
     commandName: "gateway",
     abstract: "Serve clients, with rooms that live in the nodes of a cluster.",
     discussion: """
-      Takes the options of serve; those that are about rooms and the store have no effect. Clients that are connected here \
+      Takes the options of serve; those that are about rooms have no effect. With --store, which is the nodes' own, it \
+      serves records as well. Clients that are connected here \
       do not notice when a room's node goes.
 
       Example: stonepot gateway --listen 127.0.0.1:1999 --peer-listen 127.0.0.1:2990 --join 127.0.0.1:2991

@@ -63,7 +63,9 @@ struct Node {
     for limit in settings.limits { Meter(label: "stonepot_limit", dimensions: [("name", limit.name)]).set(limit.value) }
     var gatewaySettings = settings.gateway
     gatewaySettings.certificate = try loadCertificate()
-    let hasFiles = gatewaySettings.certificate != nil || settings.peers?.secretFile != nil || settings.peers?.tls != nil
+    let hasFiles =
+      gatewaySettings.certificate != nil || gatewaySettings.tokens?.hasFile == true
+      || settings.peers?.secretFile != nil || settings.peers?.tls != nil
     return Beginning(
       metrics: metrics, gateway: gatewaySettings, peers: try loadPeerCredentials(),
       hangups: hasFiles ? await UnixSignalsSequence(trapping: .sighup) : nil)
@@ -79,14 +81,15 @@ struct Node {
     let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
-    let tenant = settings.tenant
+    let records = NodeRecords(in: store, tenant: settings.tenant, time: time, logger: logger)
     let numbers = SessionNumbers()
     let ownership = SlotOwnership()
     let witness: any OwnershipWitness =
       settings.peers == nil ? SoleOwner() : StoreWitness(store: store, clock: { SteadyClock.now })
     let registry = RoomRegistry(
       store: store, voice: OrderVoice(history: store.identity.history), settings: settings.rooms, time: time,
-      lanes: lanes, ownership: ownership, witness: witness, logger: logger, contexts: TenantContexts { tenant })
+      lanes: lanes, ownership: ownership, witness: witness, logger: logger,
+      reported: { records.projector.reported($0) }, contexts: records.book.contexts)
     var member: ClusterMember?
     if let peers = settings.peers {
       member = ClusterMember(
@@ -112,11 +115,12 @@ struct Node {
       settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
       time: time, metrics: beginning.metrics, logger: logger,
       isReady: { await readiness.isReady() }, cluster: member,
-      records: (Directory(store: store, now: { time.now() }, makeID: randomName), tenant))
+      records: records.desk(link: link))
     let rooms = RoomsService(
       registry: registry, gateway: gateway, agent: member?.agent, deadlines: Deadlines(), logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
-    try await run(gateway, member, cluster + [rooms, StatisticsService(store: store)], beginning.hangups)
+    let own: [any Service] = [rooms, StatisticsService(store: store), RecordsService(records: records, link: link)]
+    try await run(gateway, member, cluster + own, beginning.hangups)
     // Outcomes are posted to the loops until the store is closed.
     await store.close()
     try await group.shutdownGracefully()
@@ -135,11 +139,16 @@ struct Node {
     let taking = Task { await member.agent.run(on: member.network) }
     logger.notice("looking for a node")
     await member.agent.meetNode()
+    let time = WallClock()
+    // Records are read and written here; rooms are asked where they live.
+    let store = settings.isStoreGiven ? try await openStore(telling: StoreHistories()) : nil
+    let records = store.map { NodeRecords(in: $0, tenant: settings.tenant, time: time, logger: logger) }
     let gateway = try await Gateway(
       settings: beginning.gateway, link: member.agent.link, group: group, operationPrefix: randomName(),
-      time: WallClock(), metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
-      cluster: member)
+      time: time, metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
+      cluster: member, records: records?.desk(link: member.agent.link))
     try await run(gateway, member, [DrainService(gateway: gateway, limit: Deadlines().goodbyeLimit)], beginning.hangups)
+    await store?.close()
     await member.agent.leave()
     taking.cancel()
     await member.network.close(reason: "the gateway stops")

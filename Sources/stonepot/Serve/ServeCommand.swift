@@ -13,7 +13,7 @@ struct ServeCommand: AsyncParsableCommand {
       Example: STONEPOT_TOKEN_SECRET=… stonepot serve --auth token --listen 0.0.0.0:1999
 
       With --tls-certificate and --tls-key the port takes TLS only: WebSockets and HTTP/1.1, and HTTP/2. New files are \
-      taken within 10 s, or at once on SIGHUP; the same goes for --peer-certificate and its companions.
+      taken within 10 s, or at once on SIGHUP; the same goes for --peer-certificate and its companions, and --token-keys.
 
       Exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start or had to stop, the message says why; 3 a later \
       process runs under its name; 64 wrong usage.
@@ -46,6 +46,12 @@ struct ServeOptions: ParsableArguments {
     help: ArgumentHelp(
       "What HS256 room tokens are signed with, at least 32 bytes. Better in the environment.", valueName: "secret"))
   var tokenSecret: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A JSON Web Key Set with the keys of room tokens that name their key by kid; the first that can sign does. Read "
+        + "anew when it changes.", valueName: "path"))
+  var tokenKeys: String?
 
   @Option(
     help: ArgumentHelp(
@@ -127,6 +133,12 @@ struct ServeOptions: ParsableArguments {
   @Flag(help: "Add a plain WebSocket echo at /parties/echo/{room}, for conformance suites.")
   var devRooms = false
 
+  @Option(
+    help: ArgumentHelp(
+      "How clients reach this server's WebSockets, for the addresses of rooms that it gives out (default: as whoever asks \
+      has reached it).", valueName: "wss://host"))
+  var publicURL: String?
+
   @Option(help: ArgumentHelp("Connections that the server holds at all (default: 50000).", valueName: "n"))
   var maxConnections: Int?
 
@@ -146,6 +158,12 @@ struct ServeOptions: ParsableArguments {
     help: ArgumentHelp(
       "Messages per second of all clients of one tenant together (default: off).", valueName: "n|off"))
   var tenantMessages: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Requests for records per second of one API key, or of one address without a key (default: 100).",
+      valueName: "n|off"))
+  var keyRate: String?
 
   @Option(help: ArgumentHelp("Rooms that may begin in an hour for one tenant (default: off).", valueName: "n|off"))
   var tenantRooms: String?

@@ -16,6 +16,8 @@ struct ServeSettings {
   var tenant = TenantContext()
   var tls: TLSPaths?
   var store: StoreAddress
+  /// Whether it was said where the store is: a gateway serves records only then.
+  var isStoreGiven: Bool
   var cluster: String
   /// Nil: this process is alone.
   var peers: Peers?
@@ -55,7 +57,7 @@ struct ServeSettings {
       ("address_rooms_per_hour", rooms.addressRoomsPerHour), ("tenant_connections", gateway.connectionsPerTenant),
       ("tenant_messages_per_second", gateway.messagesPerTenant), ("tenant_rooms_per_hour", rooms.tenantRoomsPerHour),
       ("connection_messages_per_second", gateway.messagesPerSecond > 0 ? gateway.messagesPerSecond : nil),
-      ("message_bytes", gateway.maxMessageBytes), ("room_memory_bytes", rooms.memoryBytes),
+      ("key_requests_per_second", gateway.requestsPerSecond), ("message_bytes", gateway.maxMessageBytes), ("room_memory_bytes", rooms.memoryBytes),
     ]
     return limits.compactMap { name, value in value.map { (name, $0) } }
   }
@@ -71,6 +73,7 @@ struct ServeSettings {
     store = try StoreAddress(
       sources.string(
         "store", options.store, default: "sqlite:data/stonepot.sqlite", shownAs: StoreAddress.masking))
+    isStoreGiven = sources.isGiven("store", options.store)
     cluster = sources.string("cluster", options.cluster, default: "stonepot")
 
     peers = try Self.peers(&sources, options)
@@ -81,10 +84,14 @@ struct ServeSettings {
     guard ["open", "token"].contains(auth) else { throw ValidationError("--auth must be open or token") }
     isOpen = auth == "open" && takesClients
     let secret = sources.secret("token.secret", options.tokenSecret)
+    let keys = sources.path("token.keys", options.tokenKeys)
     if !isOpen, takesClients {
-      guard let secret else { throw ValidationError("--auth token needs a secret: set STONEPOT_TOKEN_SECRET") }
-      gateway.tokens = try await RoomTokens(secret: secret)
+      guard secret != nil || keys != nil else {
+        throw ValidationError("--auth token needs a secret or keys: set STONEPOT_TOKEN_SECRET, or --token-keys")
+      }
+      gateway.tokens = try await RoomTokens(secret: secret, keys: try keys.map { try TokenKeyFile(keySet: $0) })
     }
+    gateway.publicURL = try sources.path("public.url", options.publicURL).map(Self.publicURL)
     gateway.adminToken = try Self.adminToken(&sources, options)
     let insists = try sources.flag("open.beyond.loopback", options.openBeyondLoopback)
     if isOpen, !Self.isLoopback(gateway.host), !insists {
@@ -108,6 +115,8 @@ struct ServeSettings {
       try Self.limit(sources.string("message.rate", options.messageRate, default: "100"), "--message-rate") ?? 0
     gateway.connectionsPerTenant = try Self.limit(
       sources.string("tenant.connections", options.tenantConnections, default: "off"), "--tenant-connections")
+    gateway.requestsPerSecond = try Self.limit(
+      sources.string("key.rate", options.keyRate, default: "100"), "--key-rate", atMost: 1_000_000)
     gateway.messagesPerTenant = try Self.limit(
       sources.string("tenant.messages", options.tenantMessages, default: "off"), "--tenant-messages")
     rooms.tenantRoomsPerHour = try Self.limit(
@@ -188,6 +197,8 @@ struct ServeSettings {
       note(key, shown(value))
       return value
     }
+
+    func isGiven(_ key: ConfigKey, _ option: String?) -> Bool { option != nil || text(key) != nil }
 
     /// - Returns: nil if nothing is said.
     mutating func path(_ key: ConfigKey, _ option: String?) -> String? {
@@ -333,6 +344,13 @@ struct ServeSettings {
     let host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") { return (String(host.dropFirst().dropLast()), port) }
     return (String(host), port)
+  }
+
+  private static func publicURL(_ text: String) throws -> String {
+    guard text.wholeMatch(of: /wss?:\/\/[A-Za-z0-9.:\[\]_-]+/) != nil else {
+      throw ValidationError("--public-url must be as wss://orders.example.com, without a path")
+    }
+    return text
   }
 
   private static func isLoopback(_ host: String) -> Bool {

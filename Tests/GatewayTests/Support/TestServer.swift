@@ -10,6 +10,7 @@ import NIOPosix
 import Ordering
 import RoomCore
 import Rooms
+import Service
 import Store
 import StoreTesting
 import Testing
@@ -45,6 +46,7 @@ final class TestServer: Sendable {
   let numbers = SessionNumbers()
   let store: FaultyStore
   private let serving: Task<Void, any Error>
+  private let records: Task<Void, Never>
 
   private static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 2)
   /// All servers of the process count in one registry, as the metrics system knows only one.
@@ -65,11 +67,13 @@ final class TestServer: Sendable {
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let tenant = settings.tenant
+    let projector = Projector(directory: directory, logger: logger)
+    let book = TenantBook(directory: directory, base: tenant, logger: logger)
     registries = (0..<settings.nodes).map { _ in
       RoomRegistry(
         store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: settings.time,
         lanes: Self.loops.makeIterator().map { EventLoopLane($0) }, ownership: SlotOwnership(), logger: logger,
-        contexts: TenantContexts { tenant })
+        reported: { projector.reported($0) }, contexts: book.contexts)
     }
     registry = registries[0]
     owners = TestOwners(registries, in: store)
@@ -90,7 +94,13 @@ final class TestServer: Sendable {
         } catch {
           return false
         }
-      }, records: (directory, tenant))
+      },
+      records: RecordDesk(
+        directory: directory,
+        orders: CollaborativeOrders(
+          directory: directory, link: link, projector: projector, makeName: { UUID().uuidString }),
+        tenant: tenant, makeName: { UUID().uuidString }))
+    records = Task { await projector.run(clock: ContinuousClock()) }
     let listening = Promised<Int>()
     serving = Task { try await gateway.run { listening.fulfil($0) } }
     port = await listening.value
@@ -105,6 +115,8 @@ final class TestServer: Sendable {
     await gateway.closeSessions(within: .seconds(1))
     serving.cancel()
     _ = try? await serving.value
+    records.cancel()
+    await records.value
     await store.close()
   }
 

@@ -110,7 +110,7 @@ struct RecordTests {
     #expect(try circle.transfer(to: ravi, by: asha, at: start))
     #expect(circle.owner == ravi && circle.members.count { $0.role == .owner } == 1)
     #expect(try circle.remove(asha, by: asha, at: start))
-    #expect(circle.createdBy == asha)
+    #expect(circle.createdBy == .customer(asha))
   }
 
   @Test("a circle has bounds, and a name")

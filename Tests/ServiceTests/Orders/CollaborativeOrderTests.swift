@@ -74,7 +74,7 @@ struct CollaborativeOrderTests {
       .finalize(.individual), "t", id, by: try Self.phone(0), operation: "f")
     #expect(final.order.status == .finalized && final.state.total.minorUnits == 27_000)
     let placed = try await directory.orders(placedBy: id, "t")
-    #expect(placed.map(\.phone) == [try Self.phone(0), try Self.phone(1)])
+    #expect(placed.map(\.orderer) == [.customer(try Self.phone(0)), .customer(try Self.phone(1))])
     #expect(placed.map(\.total.minorUnits) == [13_500, 13_500] && placed.allSatisfy { $0.kind == .delivery })
     #expect(placed.map { $0.items.map(\.dishName) } == [["Roti"], ["Dal"]])
     #expect(try await directory.orders(of: try Self.phone(1), "t").entries == [placed[1]])
@@ -187,7 +187,7 @@ struct CollaborativeOrderTests {
     }
     // Only one of them is a customer.
     let placed = try await node.directory.orders(in: .pending, "t").entries
-    #expect(Set(placed.map(\.phone)) == [try Self.phone(0), nil])
+    #expect(Set(placed.map(\.orderer)) == [.customer(try Self.phone(0)), .unknown])
     await node.stop()
   }
 
