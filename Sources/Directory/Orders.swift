@@ -197,7 +197,8 @@ extension RecordTransaction {
 extension PlacedOrder {
   /// Whether both were made of the same request.
   fileprivate func isSame(as other: PlacedOrder) -> Bool {
-    (orderer, session, kind, currency) == (other.orderer, other.session, other.kind, other.currency) && items == other.items
+    (orderer, session, kind, currency) == (other.orderer, other.session, other.kind, other.currency)
+      && items == other.items
   }
 
   init(_ row: RecordRow, tenant: String) throws {

@@ -1,5 +1,4 @@
 import CoreMetrics
-package import Directory
 import Foundation
 import Hummingbird
 package import Link

@@ -188,7 +188,8 @@ struct SQLiteOpeningTests {
     await old.close()
     let raw = try RawDatabase(path)
     for sql in [
-      "DROP INDEX snapshots_by_oldest", "ALTER TABLE snapshots DROP COLUMN oldest", "DROP TABLE nodes", "DROP TABLE outbox",
+      "DROP INDEX snapshots_by_oldest", "ALTER TABLE snapshots DROP COLUMN oldest", "DROP TABLE nodes",
+      "DROP TABLE outbox",
       "UPDATE meta SET value = '1' WHERE key = 'schema_version'",
     ] { try raw.query(sql) }
 

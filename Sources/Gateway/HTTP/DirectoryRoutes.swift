@@ -3,6 +3,7 @@ import Hummingbird
 import JSONText
 import Ordering
 import RoomCore
+import Service
 import Wire
 
 /// Customers, circles and orders over HTTP, a tenant's under `/v1/tenants/{tenant}`. For the tenant's own servers: who
@@ -156,7 +157,8 @@ struct DirectoryRoutes: RecordRoutes {
       try await answer(request, context) { call in
         let asked = try MemberRequest(try await call.body())
         let circle = try await directory.transferCircle(
-          call.tenant, call.parameter("circle"), to: try tenant.phone(asked.phone, "phone"), by: try tenant.phone(asked.by, "by"))
+          call.tenant, call.parameter("circle"), to: try tenant.phone(asked.phone, "phone"),
+          by: try tenant.phone(asked.by, "by"))
         return Self.entity(circle.version) { $0.circle(circle) }
       }
     }

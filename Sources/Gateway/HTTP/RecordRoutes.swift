@@ -149,7 +149,7 @@ extension Problem {
       case _ where notice.isRetryable: 503
       case "not_owner", "not_member", "not_joined", "not_your_item", "identity_mismatch": 403
       case "item_not_found", "participant_not_found", "order_not_found": 404
-      case let code where code.hasPrefix("invalid_"), "wrong_tenant": 422
+      case _ where notice.code.hasPrefix("invalid_"), "wrong_tenant": 422
       default: 409
       }
     self.init(

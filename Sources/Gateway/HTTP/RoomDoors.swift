@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import Ordering
 import RoomCore
 import Rooms
 import Service

@@ -29,7 +29,8 @@ struct SharedOrderRoutes: RecordRoutes {
       try await answer(request, context) { call in
         let asked = try StartRequest(try await call.body())
         let seat = try await orders.start(
-          call.tenant, circle: call.parameter("circle"), by: try desk.tenant.phone(asked.phone, "phone"), kind: asked.kind)
+          call.tenant, circle: call.parameter("circle"), by: try desk.tenant.phone(asked.phone, "phone"),
+          kind: asked.kind)
         return try await answer(seat, request, status: seat.isNew ? .created : .ok)
       }
     }

@@ -72,7 +72,8 @@ package struct CollaborativeOrders: Sendable {
           do {
             try await open(admission)
           } catch {
-            logger.warning("an order waits for its room", metadata: ["order": "\(admission.order.id)", "reason": "\(error)"])
+            logger.warning(
+              "an order waits for its room", metadata: ["order": "\(admission.order.id)", "reason": "\(error)"])
           }
         }
       } catch {

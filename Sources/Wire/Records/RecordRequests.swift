@@ -192,7 +192,7 @@ public struct TenantRequest: Equatable, Sendable {
   public let name: String
 
   public init(_ body: [UInt8]) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in
+    self = try readObject(body) { reader throws(WireError) in
       var name = Field<String>("name")
       while let key = try reader.nextField() {
         switch key {
@@ -213,7 +213,7 @@ public struct KeyRequest: Equatable, Sendable {
   public let expiresAt: Timestamp?
 
   public init(_ body: [UInt8]) throws(WireError) {
-    self = try read(body) { reader throws(WireError) in
+    self = try readObject(body) { reader throws(WireError) in
       var label = Field<String>("label")
       var expiresAt = Field<Int64>("expiresAt")
       while let key = try reader.nextField() {

@@ -11,6 +11,7 @@ import NIOPosix
 import Ordering
 import RoomCore
 import Rooms
+import Service
 import ServiceLifecycle
 import Store
 import UnixSignals

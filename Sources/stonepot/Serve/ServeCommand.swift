@@ -135,8 +135,8 @@ struct ServeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How clients reach this server's WebSockets, for the addresses of rooms that it gives out (default: as whoever asks \
-      has reached it).", valueName: "wss://host"))
+      "How clients reach this server's WebSockets, in the room addresses that it gives out (default: as whoever asks).",
+      valueName: "wss://host"))
   var publicURL: String?
 
   @Option(help: ArgumentHelp("Connections that the server holds at all (default: 50000).", valueName: "n"))

@@ -29,9 +29,10 @@ final class ProcessCluster: Sendable {
   /// - Parameters:
   ///   - command: of the nodes.
   ///   - arguments: what all processes get beside the usual.
+  ///   - hasRecords: whether the gateway serves records, too.
   init(
     in directory: TemporaryDirectory, on kind: ClusterTests.StoreKind, count: Int = 3, command: String = "serve",
-    arguments: [String] = []
+    arguments: [String] = [], hasRecords: Bool = false
   ) async throws {
     self.directory = directory
     self.command = command
@@ -49,7 +50,9 @@ final class ProcessCluster: Sendable {
     }
     state = Mutex(nodes)
     gateway = try await ServingProcess(
-      try ChildProcess(ChildProcess.stonepot, Self.gatewayArguments(peerPorts, at: count, count) + arguments))
+      try ChildProcess(
+        ChildProcess.stonepot,
+        Self.gatewayArguments(peerPorts, at: count, count) + arguments + (hasRecords ? ["--store", store] : [])))
     let probe = try await RawConnection.open(gateway.port)
     try await eventually("all slots to have an owner") {
       try JSON(parsing: try await probe.get("/v1/cluster").body)["unownedSlots"] == 0
