@@ -79,6 +79,7 @@ public enum DirectorySchema {
       number: 2,
       sql: """
         ALTER TABLE orders ADD COLUMN collaborative_order text;
+        ALTER TABLE orders ADD COLUMN repeats text;
         CREATE INDEX orders_by_collaborative_order ON orders (collaborative_order)
           WHERE collaborative_order IS NOT NULL;
 

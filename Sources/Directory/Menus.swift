@@ -67,7 +67,7 @@ extension DirectoryQueries {
 }
 
 extension RecordTransaction {
-  fileprivate func menu(_ tenant: String) throws -> Menu? {
+  func menu(_ tenant: String) throws -> Menu? {
     let rows = try run("SELECT currency, dishes, updated_at, version FROM menus WHERE tenant = $1", [.text(tenant)])
     return try rows.first.map { row in
       Menu(

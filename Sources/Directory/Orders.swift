@@ -35,6 +35,34 @@ extension Directory {
     }
   }
 
+  /// Places once more what was ordered before, for the same customer, at what the menu says now.
+  ///
+  /// - Parameter id: as of `createOrder`.
+  /// - Throws: `order_not_found`, `customer_not_found`, `dish_unavailable`, `idempotency_conflict`.
+  public func reorder(_ tenant: String, _ earlier: String, id: String? = nil) async throws -> PlacedOrder {
+    let (number, now) = (id ?? makeID(), now())
+    return try await store.writeRecords { records in
+      let before = try records.requireOrder(tenant, earlier)
+      if id != nil, let known = try records.order(tenant, number) {
+        guard known.repeats == earlier else { throw RecordRejection(otherRequest: "an order") }
+        return known
+      }
+      guard case .customer(let phone) = before.orderer else {
+        throw RecordRejection(.customerNotFound, "whoever placed the order is not known")
+      }
+      _ = try records.requireCustomer(tenant, phone)
+      let items = try before.items.map { item in
+        guard let menu = try records.menu(tenant), menu.currency == before.currency else { return item }
+        return try menu.renewed(item)
+      }
+      let order = try PlacedOrder.place(
+        id: number, tenant: tenant, phone: phone, session: nil, repeating: earlier, kind: before.kind,
+        currency: before.currency, items: items, at: now)
+      try records.insert(order)
+      return order
+    }
+  }
+
   /// - Throws: `order_not_found`, `invalid_transition`, `version_mismatch`.
   public func updateOrderStatus(
     _ tenant: String, _ id: String, to status: PlacedOrder.Status, seen: Int64? = nil
@@ -78,7 +106,7 @@ extension Directory {
 enum DirectoryQueries {
   static let orderColumns = """
     id, phone, session_id, order_type, currency, items, total, status, timeline, created_at, updated_at, version,
-    collaborative_order
+    collaborative_order, repeats
     """
 
   static let orderByID = "SELECT \(orderColumns) FROM orders WHERE id = $1 AND tenant = $2"
@@ -152,8 +180,8 @@ extension RecordTransaction {
       """
       INSERT INTO orders (
         id, tenant, phone, session_id, order_type, currency, items, total, status, status_updated_at, timeline,
-        created_at, updated_at, version, collaborative_order)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        created_at, updated_at, version, collaborative_order, repeats)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
       ON CONFLICT (id) DO NOTHING
       """,
       [
@@ -161,7 +189,7 @@ extension RecordTransaction {
         .text(order.kind.rawValue), .text(StoredParts.text(order.currency)), .text(StoredParts.text(order.items)),
         .integer(order.total.minorUnits), .text(order.status.rawValue), .integer(order.updatedAt.millis),
         .text(StoredParts.text(order.timeline)), .integer(order.createdAt.millis), .integer(order.updatedAt.millis),
-        .integer(order.version), RecordValue(order.collaborativeOrder),
+        .integer(order.version), RecordValue(order.collaborativeOrder), RecordValue(order.repeats),
       ])
   }
 
@@ -204,7 +232,7 @@ extension PlacedOrder {
   init(_ row: RecordRow, tenant: String) throws {
     self.init(
       id: try row.text(0), tenant: tenant, orderer: try row.person(1), session: row[2].text,
-      collaborativeOrder: row[12].text, kind: try row.value(3),
+      collaborativeOrder: row[12].text, repeats: row[13].text, kind: try row.value(3),
       currency: try StoredParts.currency(try row.text(4)), items: try StoredParts.items(try row.text(5)),
       total: Money(minorUnits: try row.integer(6)), status: try row.value(7),
       timeline: try StoredParts.timeline(try row.text(8)), createdAt: Timestamp(millis: try row.integer(9)),

@@ -98,6 +98,14 @@ extension Directory {
     }
   }
 
+  /// How many orders were placed by collaborative ones, of all tenants. Reads an index as a whole.
+  public func placedCount() async throws -> Int {
+    try await store.readRecords { records in
+      let rows = try records.run("SELECT count(*) FROM orders WHERE collaborative_order IS NOT NULL", [])
+      return try rows.first.map { Int(try $0.integer(0)) } ?? 0
+    }
+  }
+
   /// The room of an order has begun.
   public func opened(_ order: SharedOrder) async throws {
     try await store.writeRecords { records in

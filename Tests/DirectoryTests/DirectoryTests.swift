@@ -147,6 +147,37 @@ struct DirectoryTests {
     await harness.store.close()
   }
 
+  @Test("what was ordered before is ordered again, at what it costs now", arguments: Engine.allCases)
+  func reorder(engine: Engine) async throws {
+    let harness = try await DirectoryHarness(engine)
+    let directory = harness.directory
+    _ = try await directory.upsertCustomer("t", asha, CustomerChange(name: "Asha"))
+    let items = [
+      PlacedOrder.Item(dishName: "Dal", quantity: 2, price: Money(minorUnits: 100), customization: "Ghee, no salt")
+    ]
+    let first = try await directory.createOrder(
+      "t", asha, OrderDraft(session: "call", kind: .delivery, items: items), currency: .inr)
+    let same = try await directory.reorder("t", first.id)
+    #expect(same.items == items && same.repeats == first.id && same.session == nil && same.id != first.id)
+    var dal = Menu.Dish(
+      id: "1", name: "dal", type: .veg, price: Money(minorUnits: 120),
+      options: [Menu.Option(name: "ghee", price: Money(minorUnits: 15))])
+    _ = try await directory.putMenu("t", [dal], currency: .inr)
+    for _ in 0..<2 {
+      let again = try await directory.reorder("t", first.id, id: "once")
+      #expect(again.id == "once" && again.total == Money(minorUnits: 270) && again.items[0].dishType == .veg)
+    }
+    #expect(
+      try await DirectoryHarness.refusal { _ = try await directory.reorder("t", same.id, id: "once") }
+        == .idempotencyConflict)
+    dal.isAvailable = false
+    _ = try await directory.putMenu("t", [dal], currency: .inr)
+    #expect(
+      try await DirectoryHarness.refusal { _ = try await directory.reorder("t", first.id) } == .dishUnavailable)
+    #expect(try await DirectoryHarness.refusal { _ = try await directory.reorder("u", first.id) } == .orderNotFound)
+    await harness.store.close()
+  }
+
   @Test("what a page token may not be", arguments: ["", ".", "1", "x.y", "1.", "99999999999999999999.a"])
   func badToken(text: String) {
     #expect(throws: RecordRejection.self) { try PageToken(text: text) }

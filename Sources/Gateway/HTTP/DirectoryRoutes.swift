@@ -194,6 +194,13 @@ struct DirectoryRoutes: RecordRoutes {
         return Self.entity(order.version) { $0.order(order) }
       }
     }
+    router.post("\(base)/orders/{order}/reorder") { request, context in
+      try await answer(request, context) { call in
+        let order = try await directory.reorder(
+          call.tenant, call.parameter("order"), id: try call.repeatable("order"))
+        return Self.entity(order.version, status: .created) { $0.order(order) }
+      }
+    }
     router.put("\(base)/orders/{order}/status") { request, context in
       try await answer(request, context) { call in
         let asked = try StatusRequest(try await call.body())

@@ -67,6 +67,8 @@ public struct PlacedOrder: Equatable, Sendable {
   public private(set) var session: String?
   /// Which collaborative order it was placed by; nil: none.
   public let collaborativeOrder: String?
+  /// Which order it repeats; nil: none.
+  public let repeats: String?
   public let kind: Kind
   public let currency: Currency
   public private(set) var items: [Item]
@@ -80,8 +82,9 @@ public struct PlacedOrder: Equatable, Sendable {
   public private(set) var version: Int64
 
   public init(
-    id: String, tenant: String, orderer: Person, session: String?, collaborativeOrder: String? = nil, kind: Kind,
-    currency: Currency, items: [Item], total: Money, status: Status, timeline: [Moment], createdAt: Timestamp,
+    id: String, tenant: String, orderer: Person, session: String?, collaborativeOrder: String? = nil,
+    repeats: String? = nil, kind: Kind, currency: Currency, items: [Item], total: Money, status: Status,
+    timeline: [Moment], createdAt: Timestamp,
     updatedAt: Timestamp, version: Int64
   ) {
     self.id = id
@@ -89,6 +92,7 @@ public struct PlacedOrder: Equatable, Sendable {
     self.orderer = orderer
     self.session = session
     self.collaborativeOrder = collaborativeOrder
+    self.repeats = repeats
     self.kind = kind
     self.currency = currency
     self.items = items
@@ -102,8 +106,8 @@ public struct PlacedOrder: Equatable, Sendable {
 
   /// A new one. Its total is that of its items.
   public static func place(
-    id: String, tenant: String, phone: PhoneNumber, session: String?, kind: Kind, currency: Currency, items: [Item],
-    at now: Timestamp
+    id: String, tenant: String, phone: PhoneNumber, session: String?, repeating earlier: String? = nil, kind: Kind,
+    currency: Currency, items: [Item], at now: Timestamp
   ) throws(RecordRejection) -> PlacedOrder {
     guard (1...maxItems).contains(items.count) else {
       throw RecordRejection(.invalidField, "items must have 1 to \(maxItems) entries")
@@ -113,8 +117,9 @@ public struct PlacedOrder: Equatable, Sendable {
     // At most 500 × 99 × ten million major units: it fits.
     let total = items.reduce(0) { $0 + $1.price.minorUnits * Int64($1.quantity) }
     return PlacedOrder(
-      id: id, tenant: tenant, orderer: .customer(phone), session: session, kind: kind, currency: currency, items: items,
-      total: Money(minorUnits: total), status: .pending, timeline: [Moment(status: .pending, at: now)],
+      id: id, tenant: tenant, orderer: .customer(phone), session: session, repeats: earlier, kind: kind,
+      currency: currency,
+      items: items, total: Money(minorUnits: total), status: .pending, timeline: [Moment(status: .pending, at: now)],
       createdAt: now, updatedAt: now, version: 1)
   }
 
@@ -195,6 +200,22 @@ extension String {
       rest = rest[range.upperBound...]
     }
     return result + rest
+  }
+}
+
+extension Menu {
+  /// An item as it is to be had now.
+  ///
+  /// - Throws: `dish_unavailable`.
+  public func renewed(_ item: PlacedOrder.Item) throws(RecordRejection) -> PlacedOrder.Item {
+    guard let dish = dish(named: item.dishName), dish.isAvailable else {
+      throw RecordRejection(.dishUnavailable, "\(item.dishName) is not to be had now")
+    }
+    var item = item
+    item.dishName = dish.name
+    item.dishType = dish.type
+    item.price = dish.price(with: item.customization)
+    return item
   }
 }
 

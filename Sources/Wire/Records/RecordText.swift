@@ -76,6 +76,7 @@ extension JSONWriter {
     if order.orderer != .unknown { field("customerId", "\(order.tenant)_\(order.orderer.text)") }
     field("sessionId", order.session)
     field("collaborativeOrderId", order.collaborativeOrder)
+    field("reorderOf", order.repeats)
     field("orderType", order.kind.rawValue)
     field("currency", order.currency.code)
     key("items")

@@ -12,7 +12,7 @@ struct RoomsCommand: AsyncParsableCommand {
     commandName: "rooms",
     abstract: "Look into a store, whether a server runs on it or not.",
     discussion: "Example: stonepot rooms ls --store sqlite:data/stonepot.sqlite",
-    subcommands: [ListRooms.self, ShowRoom.self, ExportRooms.self, ImportRooms.self, VerifyRooms.self])
+    subcommands: [ListRooms.self, ShowRoom.self, ExportRooms.self, ImportRooms.self, VerifyRooms.self, AuditRooms.self])
 }
 
 struct StoreOption: ParsableArguments {
