@@ -202,6 +202,9 @@ let package = Package(
       dependencies: [
         "Gateway", "Load", "Link", "Rooms", "Directory", "Wire", "Store", "StoreTesting", "Ordering", "Membership",
         "RoomCore", "JSONText", "TestSupport", logging, coreMetrics, "stonepot",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ] + nio,

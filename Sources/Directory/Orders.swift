@@ -121,7 +121,7 @@ enum DirectoryQueries {
     keys.map { .text($0) } + [.integer(after?.time ?? .max), .text(after?.id ?? ""), RecordValue(size + 1)]
   }
 
-  static let lists = [ordersOfCustomer, ordersInStatus, circlesOfCustomer]
+  static let lists = [ordersOfCustomer, ordersInStatus, circlesOfCustomer, tenants, keysOfTenant]
 }
 
 extension RecordTransaction {
@@ -194,7 +194,8 @@ extension RecordTransaction {
 extension PlacedOrder {
   /// Whether both were made of the same request.
   fileprivate func isSame(as other: PlacedOrder) -> Bool {
-    (orderer, session, kind, currency) == (other.orderer, other.session, other.kind, other.currency) && items == other.items
+    (orderer, session, kind, currency) == (other.orderer, other.session, other.kind, other.currency)
+      && items == other.items
   }
 
   init(_ row: RecordRow, tenant: String) throws {

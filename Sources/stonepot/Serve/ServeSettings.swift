@@ -55,7 +55,8 @@ struct ServeSettings {
       ("address_rooms_per_hour", rooms.addressRoomsPerHour), ("tenant_connections", gateway.connectionsPerTenant),
       ("tenant_messages_per_second", gateway.messagesPerTenant), ("tenant_rooms_per_hour", rooms.tenantRoomsPerHour),
       ("connection_messages_per_second", gateway.messagesPerSecond > 0 ? gateway.messagesPerSecond : nil),
-      ("key_requests_per_second", gateway.requestsPerSecond), ("message_bytes", gateway.maxMessageBytes), ("room_memory_bytes", rooms.memoryBytes),
+      ("key_requests_per_second", gateway.requestsPerSecond), ("message_bytes", gateway.maxMessageBytes),
+      ("room_memory_bytes", rooms.memoryBytes),
     ]
     return limits.compactMap { name, value in value.map { (name, $0) } }
   }

@@ -28,6 +28,7 @@ struct TestSettings {
     gateway.port = 0
     // The tests' clients share one address.
     gateway.connectionsPerAddress = nil
+    gateway.requestsPerSecond = nil
     rooms.addressRoomsPerHour = nil
   }
 }
@@ -44,6 +45,7 @@ final class TestServer: Sendable {
   let owners: TestOwners
   let numbers = SessionNumbers()
   let store: FaultyStore
+  let directory: Directory
   private let serving: Task<Void, any Error>
 
   private static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 2)
@@ -96,6 +98,7 @@ final class TestServer: Sendable {
     port = await listening.value
     self.gateway = gateway
     self.store = store
+    self.directory = directory
   }
 
   func stop() async {
