@@ -150,7 +150,9 @@ enum DirectoryQueries {
     keys.map { .text($0) } + [.integer(after?.time ?? .max), .text(after?.id ?? ""), RecordValue(size + 1)]
   }
 
-  static let lists = [ordersOfCustomer, ordersInStatus, circlesOfCustomer, sharedOrdersOfCircle]
+  static let lists = [
+    ordersOfCustomer, ordersInStatus, circlesOfCustomer, tenants, keysOfTenant, sharedOrdersOfCircle,
+  ]
 }
 
 extension RecordTransaction {

@@ -108,10 +108,12 @@ private struct TokenHeader {
   private(set) var algorithm = ""
   private(set) var key: String?
 
-  /// - Returns: nil if it is none, or has rules that are not kept here (RFC 7515 section 4.1.11).
+  /// - Returns: nil if it is none, or has rules that are not kept here (RFC 7515 section 4.1.11). A token can be written in
+  ///   one way only, so that the same is never two.
   init?(of token: String) {
-    let end = token.utf8.firstIndex(of: UInt8(ascii: ".")) ?? token.endIndex
-    guard let text = Base64URL.bytes(of: token[..<end]) else { return nil }
+    let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+      .map { Base64URL.bytes(of: Substring($0)) }
+    guard parts.count == 3, parts[1] != nil, parts[2] != nil, let text = parts[0] else { return nil }
     do throws(JSONError) {
       try JSONReader.read(text) { reader throws(JSONError) in
         var seen: Set<String> = []

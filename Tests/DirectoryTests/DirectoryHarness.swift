@@ -39,6 +39,21 @@ struct DirectoryHarness: Sendable {
     }
   }
 
+  /// All that stands in all tables, those of the rooms among them; a line a row.
+  func everything() async throws -> [(table: String, row: String)] {
+    try await store.readRecords { [engine] records in
+      let names = try records.run(
+        engine == .sqlite
+          ? "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+          : "SELECT CAST(tablename AS text) FROM pg_tables WHERE schemaname = current_schema()", []
+      ).map { try $0.text(0) }
+      return try names.flatMap { name in
+        let sql = engine == .sqlite ? "SELECT * FROM \"\(name)\"" : "SELECT CAST(t AS text) FROM \"\(name)\" AS t"
+        return try records.run(sql, []).map { (name, "\($0.values)") }
+      }
+    }
+  }
+
   static func phone(_ number: Int) -> PhoneNumber {
     guard let phone = try? PhoneNumber("\(9_000_000_000 + number)") else { preconditionFailure("\(number)") }
     return phone

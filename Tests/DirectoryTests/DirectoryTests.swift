@@ -202,13 +202,34 @@ struct DirectoryTests {
           VALUES ($1, $2, 't', 'member', 'accepted', $3)
           """, [.text("c-\(number)"), .text(phone), RecordValue(number)])
       }
-      if engine == .postgres { for table in ["orders", "circle_members"] { try records.run("ANALYZE \(table)") } }
+      for number in 0..<2000 {
+        try records.run(
+          "INSERT INTO tenants (id, name, created_at, updated_at, version) VALUES ($1, $1, $2, $2, 1)",
+          [.text("t-\(number)"), RecordValue(number)])
+        try records.run(
+          "INSERT INTO api_keys (id, tenant, label, hash, created_at) VALUES ($1, 't', $1, $1, $2)",
+          [.text("k-\(number)"), RecordValue(number)])
+        try records.run(
+          """
+          INSERT INTO collaborative_orders (
+            id, tenant, circle, session_id, initiated_by, order_type, for_members, is_open, status, created_at,
+            updated_at, version)
+          VALUES ($1, 't', 'c', $1, 'p', 'delivery', 1, 1, 'finalized', $2, $2, 1)
+          """, [.text("o-\(number)"), RecordValue(number)])
+      }
+      if engine == .postgres {
+        for table in ["orders", "circle_members", "tenants", "api_keys", "collaborative_orders"] { try records.run("ANALYZE \(table)") }
+      }
     }
-    let indexes = ["orders_by_customer", "orders_by_status", "circle_members_by_customer"]
-    let keys = [phone, "pending", phone]
-    for (query, (index, key)) in zip(DirectoryQueries.lists, zip(indexes, keys)) {
+    let indexes = [
+      "orders_by_customer", "orders_by_status", "circle_members_by_customer", "tenants_by_creation",
+      "api_keys_by_tenant", "collaborative_orders_by_circle",
+    ]
+    let keys = [["t", phone], ["t", "pending"], ["t", phone], [], ["t"], ["t", "c", "finalized"]]
+    #expect(DirectoryQueries.lists.count == indexes.count)
+    for (query, (index, keys)) in zip(DirectoryQueries.lists, zip(indexes, keys)) {
       var sql = query
-      for (place, value) in ["'t'", "'\(key)'", "5000", "'id-5000'", "21"].enumerated() {
+      for (place, value) in (keys.map { "'\($0)'" } + ["1500", "'id-1500'", "21"]).enumerated() {
         sql = sql.replacing("$\(place + 1)", with: value)
       }
       let explained = (engine == .sqlite ? "EXPLAIN QUERY PLAN " : "EXPLAIN ") + sql

@@ -27,6 +27,17 @@ struct TokenBucketTests {
     #expect(tap.take(5, at: Self.second * 1000) == 3)
   }
 
+  @Test("What is available is what can be taken")
+  func available() {
+    var bucket = TokenBucket(burst: 3, perSecond: 2, now: 0)
+    #expect(bucket.available(now: 0) == 3)
+    _ = bucket.take(now: 0)
+    #expect(bucket.available(now: 0) == 2)
+    #expect(bucket.available(now: Self.second / 2 - 1) == 2)
+    #expect(bucket.available(now: Self.second / 2) == 3)
+    #expect(bucket.available(now: Self.second * 1000) == 3)
+  }
+
   @Test("A clock that goes back gives nothing, and its bucket fills from there")
   func clock() {
     let tap = Tap(TokenBucket(burst: 2, perSecond: 1, now: 10 * Self.second))

@@ -94,6 +94,13 @@ final class RawConnection: Sendable {
     send(HTTPText.request("GET \(path) HTTP/1.1", headers))
     return try await response()
   }
+
+  /// - Parameter line: method and target.
+  func call(_ line: String, _ body: String = "", headers: [String] = []) async throws -> UpgradeResponse {
+    let length = body.isEmpty && line.hasPrefix("GET") ? [] : ["Content-Length: \(body.utf8.count)"]
+    send(HTTPText.request("\(line) HTTP/1.1", headers + length, body: body))
+    return try await response()
+  }
 }
 
 enum HTTPText {

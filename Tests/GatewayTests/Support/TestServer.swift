@@ -29,6 +29,7 @@ struct TestSettings {
     gateway.port = 0
     // The tests' clients share one address.
     gateway.connectionsPerAddress = nil
+    gateway.requestsPerSecond = nil
     rooms.addressRoomsPerHour = nil
   }
 }
@@ -45,6 +46,7 @@ final class TestServer: Sendable {
   let owners: TestOwners
   let numbers = SessionNumbers()
   let store: FaultyStore
+  let directory: Directory
   private let serving: Task<Void, any Error>
   private let records: Task<Void, Never>
 
@@ -106,6 +108,7 @@ final class TestServer: Sendable {
     port = await listening.value
     self.gateway = gateway
     self.store = store
+    self.directory = directory
   }
 
   func stop() async {
