@@ -69,7 +69,12 @@ let package = Package(
       name: "Rooms", dependencies: ["RoomCore", "JSONText", "Store", collections, logging, metrics],
       swiftSettings: settings),
     // The records.
-    .target(name: "Directory", dependencies: ["RoomCore", "JSONText", "Ordering", "Store"], swiftSettings: settings),
+    .target(
+      name: "Directory",
+      dependencies: [
+        "RoomCore", "JSONText", "Ordering", "Wire", "Store", .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      swiftSettings: settings),
     // Floor 4: the way to a room.
     .target(
       name: "Link",
@@ -77,6 +82,18 @@ let package = Package(
         "RoomCore", "Membership", "Wire", "Store", "Rooms", logging, metrics, coreMetrics,
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      swiftSettings: settings),
+    // Floor 5: what is done across rooms and records.
+    .target(
+      name: "Service",
+      dependencies: [
+        "RoomCore", "JSONText", "Ordering", "Store", "Directory", logging, metrics,
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
@@ -117,8 +134,8 @@ let package = Package(
     .executableTarget(
       name: "stonepot",
       dependencies: [
-        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Gateway",
-        "Load",
+        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Service",
+        "Gateway", "Load",
         logging,
         metrics, .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -181,6 +198,16 @@ let package = Package(
     .testTarget(
       name: "DirectoryTests",
       dependencies: ["Directory", "Ordering", "Store", "StoreTesting", "RoomCore", "TestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "Service", "Directory", "Ordering", "Store", "StoreTesting", "RoomCore", "TestSupport", logging,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "LinkTests",

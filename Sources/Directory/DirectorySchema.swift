@@ -72,6 +72,7 @@ public enum DirectorySchema {
         );
         CREATE INDEX orders_by_customer ON orders (tenant, phone, created_at, id);
         CREATE INDEX orders_by_status ON orders (tenant, status, created_at, id);
-        """)
+        """),
+    WebhookSchema.migration,
   ]
 }

@@ -7,6 +7,10 @@ public struct RecordRejection: Error, Equatable, Sendable {
     case circleNotFound = "circle_not_found"
     case orderNotFound = "order_not_found"
     case menuNotFound = "menu_not_found"
+    case webhookNotFound = "webhook_not_found"
+    case deliveryNotFound = "delivery_not_found"
+    /// Nothing is sent to an endpoint that is disabled.
+    case webhookDisabled = "webhook_disabled"
     /// Only members of the circle may do this.
     case notMember = "not_member"
     /// Only the circle's owner may do this.

@@ -4,7 +4,7 @@ import RoomCore
 
 /// Bodies of requests about records: one JSON object each. Fields that nobody knows are skipped, and `null` counts as
 /// absent, as everywhere. Errors name the field and the rule.
-private func read<Value>(
+func read<Value>(
   _ body: [UInt8], _ fields: (inout JSONReader) throws(WireError) -> Value
 ) throws(WireError) -> Value {
   let result = body.withUnsafeBytes { text in
