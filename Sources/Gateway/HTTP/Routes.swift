@@ -16,6 +16,8 @@ struct Routes: Sendable {
   let cluster: (any ClusterDesk)?
   /// Nil: the records are elsewhere.
   let records: DirectoryRoutes?
+  /// Nil: the records are elsewhere.
+  let webhooks: WebhookRoutes?
 
   func responder() -> some HTTPResponder<BasicRequestContext> {
     let router = Router(options: .autoGenerateHeadEndpoints)
@@ -28,6 +30,7 @@ struct Routes: Sendable {
     if let cluster { ClusterRoutes(desk: cluster, hub: hub).add(to: router) }
     if hub.settings.takesClients {
       records?.add(to: router)
+      webhooks?.add(to: router)
       for path in ["parties/**", "party/**"] as [RouterPath] {
         router.get(path) { request, _ in try await readRoom(request) }
       }

@@ -16,8 +16,8 @@ package struct WebhookSettings: Sendable {
   package var lease: Duration = .seconds(60)
   /// How often a worker looks for what is due.
   package var pollInterval: Duration = .seconds(1)
-  /// How long attempts under way may still take when the worker stops.
-  package var stopLimit: Duration = .seconds(5)
+  /// How long attempts under way may still take when the worker stops. It is part of a node's time to end.
+  package var stopLimit: Duration = .seconds(3)
   /// How long it is kept what became of a delivery.
   package var retention: Duration = .seconds(30 * 24 * 3600)
   /// How much of an answer's body is read, in bytes. What is beyond is not waited for: the status has been said.

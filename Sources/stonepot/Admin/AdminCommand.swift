@@ -7,7 +7,7 @@ import RoomCore
 struct AdminCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "admin",
-    abstract: "Look at a running cluster, and move its slots.",
+    abstract: "Look at a running cluster, move its slots, and set up webhooks.",
     discussion: """
       Asks one process of the cluster, by the port on which it serves its clients. Whoever changes something needs the \
       admin token that the process was started with: by --admin-token-file, STONEPOT_ADMIN_TOKEN_FILE or \
@@ -17,7 +17,7 @@ struct AdminCommand: AsyncParsableCommand {
 
       Exit codes: 0 done; 1 refused, or not done in time, the message says why; 64 wrong usage.
       """,
-    subcommands: [AdminMembers.self, AdminSlots.self, AdminDrain.self, AdminMove.self])
+    subcommands: [AdminMembers.self, AdminSlots.self, AdminDrain.self, AdminMove.self, AdminWebhooks.self])
 }
 
 /// Which process is asked.

@@ -11,6 +11,7 @@ import NIOPosix
 import Ordering
 import RoomCore
 import Rooms
+import Service
 import ServiceLifecycle
 import Store
 import UnixSignals
@@ -107,16 +108,20 @@ struct Node {
       if let member { member.historyChanged(to: history) } else { Task { await claimAnew(registry, store) } }
     }
     let readiness = Readiness(of: store, logger: logger)
+    let webhooks = Webhooks(
+      store: store, allowsPrivateAddresses: settings.webhooks.allowsPrivateAddresses, now: { time.now() },
+      makeID: randomName, makeSecret: randomSecret)
+    let sender = try WebhookService(webhooks, settings.webhooks, time: time, group: group, logger: logger)
     let link: any RoomLink<OrderCommand> = member?.agent.link ?? OrderLink(rooms: LocalLink(to: registry))
     let gateway = try await Gateway(
       settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
       time: time, metrics: beginning.metrics, logger: logger,
       isReady: { await readiness.isReady() }, cluster: member,
-      records: (Directory(store: store, now: { time.now() }, makeID: randomName), tenant))
+      records: (Directory(store: store, now: { time.now() }, makeID: randomName), tenant), webhooks: webhooks)
     let rooms = RoomsService(
       registry: registry, gateway: gateway, agent: member?.agent, deadlines: Deadlines(), logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
-    try await run(gateway, member, cluster + [rooms, StatisticsService(store: store)], beginning.hangups)
+    try await run(gateway, member, [sender] + cluster + [rooms, StatisticsService(store: store)], beginning.hangups)
     // Outcomes are posted to the loops until the store is closed.
     await store.close()
     try await group.shutdownGracefully()
