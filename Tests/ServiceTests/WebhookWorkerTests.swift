@@ -71,13 +71,13 @@ struct WebhookWorkerTests {
       let event = try await scene.happen()[0]
       let other = try await Receiver.start()
       let witness = try await scene.endpoint(other.url("/witness"), [.orderCreated])
-      let turns: [(Receiver.Behaviour, status: Int?, words: String, wait: Duration)] = [
+      let turns: [(Receiver.Behaviour, status: Int?, words: String?, wait: Duration)] = [
         (.answer(500, body: "oops \0 \u{1F35B}"), 500, "oops", .seconds(5)),
         (.reset, nil, "connection ended", .seconds(300)),
-        (.answer(302, headers: [("Location", other.url("/elsewhere"))]), 302, "", .seconds(1800)),
-        (.answer(307, headers: [("Location", receiver.url("/elsewhere"))]), 307, "", .seconds(7200)),
+        (.answer(302, headers: [("Location", other.url("/elsewhere"))]), 302, nil, .seconds(1800)),
+        (.answer(307, headers: [("Location", receiver.url("/elsewhere"))]), 307, nil, .seconds(7200)),
         (.answer(503, headers: [("Retry-After", "40000")], body: "later"), 503, "later", .seconds(40_000)),
-        (.answer(404), 404, "", .seconds(36_000)),
+        (.answer(404), 404, nil, .seconds(36_000)),
       ]
       try await scene.withWorker {
         for (number, turn) in turns.enumerated() {
@@ -88,7 +88,8 @@ struct WebhookWorkerTests {
           #expect(delivery.status == .waiting && delivery.attemptCount == number + 1)
           #expect(delivery.nextAttemptAt == scene.clock.now.advanced(by: turn.wait), "\(number)")
           #expect(attempt.status == turn.status && attempt.at == scene.clock.now)
-          #expect((attempt.error ?? attempt.response ?? "").contains(turn.words), "\(attempt)")
+          let words = attempt.error ?? attempt.response
+          #expect(words.map { words in turn.words.map { words.contains($0) } ?? false } ?? (turn.words == nil), "\(attempt)")
           // Not a moment sooner: what is due by then is sent, and this is not.
           scene.clock.advance(by: turn.wait - .milliseconds(1))
           let seen = try await scene.happen(1, .orderCreated)[0]
@@ -181,6 +182,8 @@ struct WebhookWorkerTests {
           #expect(delivery.attempts[0].error == "there was no whole answer in time" && delivery.attempts[0].status == nil)
           #expect(delivery.attempts[0].durationMillis >= 100)
         }
+      }
+      try await scene.withWorker { () async throws in
         for (path, _) in paths { receiver.at(path, .answer(200)) }
         scene.clock.advance(by: .seconds(5))
         for endpoint in endpoints {
@@ -266,7 +269,7 @@ struct WebhookWorkerTests {
         }
       }
       #expect(good.requests.first?.headers["host"] == "hooks.test:\(good.port)")
-      #expect(numeric.requests.count == 1)
+      #expect(numeric.requests.map { $0.headers["host"] } == ["127.0.0.1:\(numeric.port)"])
       for receiver in [wrong, unknown, plain] { #expect(receiver.requests.isEmpty) }
       for receiver in [good, wrong, unknown, numeric, plain] { try await receiver.stop() }
     }
@@ -489,6 +492,8 @@ struct WebhookWorkerTests {
         let event = try await scene.happen()[0]
         var settings = WebhookScene.settings
         settings.stopLimit = answers ? .seconds(60) : .milliseconds(10)
+        // It looks once, and has done so when the attempt is there.
+        settings.pollInterval = .seconds(3600)
         let client = try WebhookClient(settings: settings, group: WebhookScene.loops)
         let worker = scene.worker(client, settings)
         async let running: Void = worker.run()

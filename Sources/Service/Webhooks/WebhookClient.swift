@@ -1,3 +1,4 @@
+import Foundation
 package import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -110,9 +111,7 @@ package final class WebhookClient: Sendable {
           promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
           let pipeline = channel.pipeline.syncOperations
           if message.url.isSecure {
-            let isAddress = (try? SocketAddress(ipAddress: message.url.host, port: 0)) != nil
-            try pipeline.addHandler(
-              NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : message.url.host))
+            try pipeline.addHandler(NamedPeer.handler(tls, host: message.url.host))
           }
           try pipeline.addHTTPClientHandlers()
           try pipeline.addHandler(
@@ -135,7 +134,8 @@ extension AttemptFailure {
     let reason = String("\(error)".prefix(200))
     switch error {
     case let failure as AttemptFailure: self = failure
-    case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: self = .untrusted(reason)
+    case let failure as IOError: self = .unreachable(String(cString: strerror(failure.errnoCode)))
+    case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError, is NamedPeer.Stranger: self = .untrusted(reason)
     case is HTTPParserError: self = .malformed(reason)
     default: self = .unreachable(reason)
     }

@@ -90,7 +90,8 @@ final class WebhookExchange: ChannelInboundHandler {
   func channelInactive(context: ChannelHandlerContext) { promise.fail(AttemptFailure.ended) }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    promise.fail(error)
+    // A connection that is reset has ended like any other.
+    promise.fail(error is IOError ? AttemptFailure.ended : error)
     context.close(promise: nil)
   }
 }

@@ -35,12 +35,18 @@ package struct WebhookMessage: Sendable {
     var writer = JSONWriter(reservingCapacity: data.utf8.count + 128)
     writer.beginObject()
     writer.field("type", type)
-    let time = Date(timeIntervalSince1970: Double(at.millis) / 1000)
-    writer.field("timestamp", time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+    writer.field("timestamp", Self.text(of: at))
     writer.key("data")
     writer.verbatim(data.utf8)
     writer.endObject()
     return writer.bytes
+  }
+
+  /// As in RFC 3339: `2026-11-30T08:30:00.250Z`. The milliseconds never pass through a binary fraction.
+  private static func text(of time: Timestamp) -> String {
+    let (seconds, millis) = time.millis.quotientAndRemainder(dividingBy: 1000)
+    let whole = Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+    return "\(whole.dropLast()).\(String(1000 + millis).dropFirst())Z"
   }
 
   private static func signature(of bytes: [UInt8], _ secret: WebhookSecret) -> String {

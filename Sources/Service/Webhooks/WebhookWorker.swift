@@ -56,6 +56,7 @@ package final class WebhookWorker: Sendable {
   package func run() async {
     await withDiscardingTaskGroup { group in
       group.addTask {
+        self.nudge.yield()
         // Cancelled when the work has ended.
         while (try? await ContinuousClock().sleep(for: self.settings.pollInterval)) != nil { self.nudge.yield() }
       }
