@@ -8,7 +8,8 @@ struct RetryScheduleTests {
   private let schedule = RetrySchedule()
   private let now = Timestamp(millis: 1_000_000)
 
-  private func wait(after number: Int, _ outcome: RetrySchedule.Outcome = .noAnswer, chance: Double = 0.5) -> Duration? {
+  private func wait(after number: Int, _ outcome: RetrySchedule.Outcome = .noAnswer, chance: Double = 0.5) -> Duration?
+  {
     guard case .retry(let time) = schedule.verdict(after: number, outcome, at: now, chance: chance) else { return nil }
     return .milliseconds(time.millis - now.millis)
   }
@@ -27,7 +28,8 @@ struct RetryScheduleTests {
   @Test(
     "2xx is delivered, 410 is gone, and whatever else is tried again, up to the last attempt",
     arguments: [
-      (200, WebhookVerdict?.some(.delivered)), (204, .delivered), (299, .delivered), (410, .gone), (199, nil), (101, nil),
+      (200, WebhookVerdict?.some(.delivered)), (204, .delivered), (299, .delivered), (410, .gone), (199, nil),
+      (101, nil),
       (300, nil), (301, nil), (302, nil), (307, nil), (308, nil), (400, nil), (401, nil), (404, nil), (429, nil),
       (500, nil), (503, nil),
     ])

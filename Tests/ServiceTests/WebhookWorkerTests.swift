@@ -11,7 +11,8 @@ import Testing
 
 @Suite("Webhooks on their way, in each store", .timeLimit(.minutes(2)))
 struct WebhookWorkerTests {
-  @Test("an order's life is told to who wants it: signed, in one form, under one id everywhere", arguments: Engine.allCases)
+  @Test(
+    "an order's life is told to who wants it: signed, in one form, under one id everywhere", arguments: Engine.allCases)
   func told(engine: Engine) async throws {
     try await withScene(engine) { scene in
       let receiver = try await Receiver.start()
@@ -89,7 +90,8 @@ struct WebhookWorkerTests {
           #expect(delivery.nextAttemptAt == scene.clock.now.advanced(by: turn.wait), "\(number)")
           #expect(attempt.status == turn.status && attempt.at == scene.clock.now)
           let words = attempt.error ?? attempt.response
-          #expect(words.map { words in turn.words.map { words.contains($0) } ?? false } ?? (turn.words == nil), "\(attempt)")
+          #expect(
+            words.map { words in turn.words.map { words.contains($0) } ?? false } ?? (turn.words == nil), "\(attempt)")
           // Not a moment sooner: what is due by then is sent, and this is not.
           scene.clock.advance(by: turn.wait - .milliseconds(1))
           let seen = try await scene.happen(1, .orderCreated)[0]
@@ -111,7 +113,8 @@ struct WebhookWorkerTests {
     }
   }
 
-  @Test("after the last attempt it has failed; who asks has it sent again under the same id", arguments: Engine.allCases)
+  @Test(
+    "after the last attempt it has failed; who asks has it sent again under the same id", arguments: Engine.allCases)
   func exhausted(engine: Engine) async throws {
     try await withScene(engine) { scene in
       let receiver = try await Receiver.start()
@@ -179,7 +182,8 @@ struct WebhookWorkerTests {
         for endpoint in endpoints {
           let delivery = try await scene.attempts(1, of: event, at: endpoint)
           #expect(delivery.status == .waiting)
-          #expect(delivery.attempts[0].error == "there was no whole answer in time" && delivery.attempts[0].status == nil)
+          #expect(
+            delivery.attempts[0].error == "there was no whole answer in time" && delivery.attempts[0].status == nil)
           #expect(delivery.attempts[0].durationMillis >= 100)
         }
       }

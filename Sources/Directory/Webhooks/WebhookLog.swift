@@ -72,7 +72,8 @@ extension WebhookDelivery {
     var next: Timestamp?
     if case .integer(let due) = row[6], row[7] == .null { next = Timestamp(millis: due) }
     self.init(
-      endpoint: try row.text(0), event: try row.text(1), type: try row.text(2), at: Timestamp(millis: try row.integer(3)),
+      endpoint: try row.text(0), event: try row.text(1), type: try row.text(2),
+      at: Timestamp(millis: try row.integer(3)),
       data: try row.text(4), status: try row.value(5), nextAttemptAt: next, attemptCount: Int(try row.integer(8)),
       attempts: try StoredParts.attempts(try row.text(9)))
   }

@@ -50,7 +50,8 @@ extension Webhooks {
   /// Writes down what came of an attempt.
   ///
   /// - Returns: false if the lease has ended and somebody else has the delivery. Then it is theirs to say.
-  public func settle(_ claim: WebhookClaim, _ attempt: WebhookAttempt, as verdict: WebhookVerdict) async throws -> Bool {
+  public func settle(_ claim: WebhookClaim, _ attempt: WebhookAttempt, as verdict: WebhookVerdict) async throws -> Bool
+  {
     let now = now()
     return try await store.writeRecords { records in
       guard

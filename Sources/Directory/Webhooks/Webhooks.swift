@@ -38,7 +38,8 @@ public struct Webhooks: Sendable {
     return try await store.writeRecords { records in
       let all = try records.webhooks(of: tenant)
       if id != nil, let known = all.first(where: { $0.id == endpoint.id }) {
-        guard known.url == draft.url, known.events == endpoint.events, draft.secret ?? known.secret == known.secret else {
+        guard known.url == draft.url, known.events == endpoint.events, draft.secret ?? known.secret == known.secret
+        else {
           throw RecordRejection(otherRequest: "a webhook")
         }
         return known
@@ -140,7 +141,8 @@ public struct Webhooks: Sendable {
 }
 
 enum WebhookQueries {
-  static let endpointColumns = "id, tenant, url, events, secret, old_secrets, disabled_reason, created_at, updated_at, version"
+  static let endpointColumns =
+    "id, tenant, url, events, secret, old_secrets, disabled_reason, created_at, updated_at, version"
 
   static let endpointsOfTenant = """
     SELECT \(endpointColumns) FROM webhook_endpoints WHERE tenant = $1 AND (created_at, id) < ($2, $3)

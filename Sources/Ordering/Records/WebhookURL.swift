@@ -38,7 +38,8 @@ public struct WebhookURL: Equatable, Sendable {
   }
 
   private static func split(_ authority: Substring, _ usual: Int) throws(RecordRejection) -> (String, Int) {
-    let host, rest: Substring
+    let host: Substring
+    let rest: Substring
     if authority.hasPrefix("[") {
       host = authority.dropFirst().prefix { $0 != "]" }
       rest = authority.dropFirst(host.count + 2)

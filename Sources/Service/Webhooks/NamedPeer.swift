@@ -17,7 +17,8 @@ enum NamedPeer {
     if (try? SocketAddress(ipAddress: host, port: 0)) != nil {
       return try NIOSSLClientHandler(context: context, serverHostname: nil)
     }
-    return try NIOSSLClientHandler._makeSSLClientHandler(context: context, serverHostname: host) { certificate, channel in
+    return try NIOSSLClientHandler._makeSSLClientHandler(context: context, serverHostname: host) {
+      certificate, channel in
       channel.eventLoop.makeCompletedFuture {
         let names = certificate._subjectAlternativeNames().filter { $0.nameType == .dnsName }
         guard names.contains(where: { Self.isName(String(decoding: $0.contents, as: UTF8.self), of: host) }) else {

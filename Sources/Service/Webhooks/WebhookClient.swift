@@ -83,7 +83,8 @@ package final class WebhookClient: Sendable {
   }
 
   /// - Throws: if none of the addresses may be connected to.
-  private static func allowed(_ addresses: [SocketAddress], allowsLocal: Bool) throws(AttemptFailure) -> [SocketAddress] {
+  private static func allowed(_ addresses: [SocketAddress], allowsLocal: Bool) throws(AttemptFailure) -> [SocketAddress]
+  {
     guard let first = addresses.first else { throw .unresolved("it has no address") }
     let allowed = addresses.filter { address in
       switch address.addressBytes.map({ AddressKind($0) }) {

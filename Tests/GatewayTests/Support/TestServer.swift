@@ -62,6 +62,9 @@ final class TestServer: Sendable {
     let store = FaultyStore(sqlite)
     let time = settings.time
     let directory = Directory(store: sqlite, now: { time.now() }, makeID: { UUID().uuidString })
+    let webhooks = Webhooks(
+      store: sqlite, allowsPrivateAddresses: false, now: { time.now() }, makeID: { UUID().uuidString },
+      makeSecret: { (0..<32).map { _ in UInt8.random(in: .min ... .max) } })
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let tenant = settings.tenant
@@ -90,7 +93,7 @@ final class TestServer: Sendable {
         } catch {
           return false
         }
-      }, records: (directory, tenant))
+      }, records: (directory, tenant), webhooks: webhooks)
     let listening = Promised<Int>()
     serving = Task { try await gateway.run { listening.fulfil($0) } }
     port = await listening.value

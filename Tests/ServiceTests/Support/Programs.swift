@@ -62,7 +62,8 @@ enum SignatureCheck {
       lines += try JSONSerialization.data(withJSONObject: fields) + Data("\n".utf8)
     }
     try lines.write(to: URL(fileURLWithPath: folder.file("requests")))
-    let verdicts = try await output(of: "/usr/bin/python3", ["-c", script, folder.file("requests")]).split(separator: "\n")
+    let verdicts = try await output(of: "/usr/bin/python3", ["-c", script, folder.file("requests")]).split(
+      separator: "\n")
     return verdicts.count == requests.count && verdicts.allSatisfy { $0 == "good" }
   }
 }
