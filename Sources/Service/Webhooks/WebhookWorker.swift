@@ -60,6 +60,7 @@ package final class WebhookWorker: Sendable {
         // Cancelled when the work has ended.
         while (try? await ContinuousClock().sleep(for: self.settings.pollInterval)) != nil { self.nudge.yield() }
       }
+      group.addTask { await self.keepHouse() }
       var rounds = Rounds()
       for await _ in nudges {
         let state = state.withLock { $0 }
@@ -71,7 +72,6 @@ package final class WebhookWorker: Sendable {
           }
           continue
         }
-        await keepHouse(&rounds)
         for claim in await claims(&rounds) { group.addTask { await self.carryOut(claim) } }
       }
       group.cancelAll()
@@ -95,8 +95,6 @@ package final class WebhookWorker: Sendable {
     var isEnding = false
     /// Whether the last look failed: trouble with the store is told once.
     var isTroubled = false
-    var countsNext = Timestamp(millis: 0)
-    var clearsNext = Timestamp(millis: 0)
   }
 
   private func claims(_ rounds: inout Rounds) async -> [WebhookClaim] {
@@ -160,19 +158,23 @@ package final class WebhookWorker: Sendable {
     }
   }
 
-  private func keepHouse(_ rounds: inout Rounds) async {
-    let now = now()
-    do {
-      if rounds.countsNext <= now {
-        rounds.countsNext = now.advanced(by: Self.countingPeriod)
-        metrics.backlog(try await webhooks.backlog(), at: now)
+  /// Beside the sending, which does not wait for it.
+  private func keepHouse() async {
+    var (countsNext, clearsNext) = (Timestamp(millis: 0), Timestamp(millis: 0))
+    repeat {
+      let now = now()
+      do {
+        if countsNext <= now {
+          countsNext = now.advanced(by: Self.countingPeriod)
+          metrics.backlog(try await webhooks.backlog(), at: now)
+        }
+        if clearsNext <= now {
+          clearsNext = now.advanced(by: Self.clearingPeriod)
+          try await webhooks.deleteEnded(before: now.advanced(by: .zero - settings.retention))
+        }
+      } catch {
+        logger.debug("webhooks that have ended stay for now", metadata: ["reason": "\(error)"])
       }
-      if rounds.clearsNext <= now {
-        rounds.clearsNext = now.advanced(by: Self.clearingPeriod)
-        try await webhooks.deleteEnded(before: now.advanced(by: .zero - settings.retention))
-      }
-    } catch {
-      logger.debug("webhooks that have ended stay for now", metadata: ["reason": "\(error)"])
-    }
+    } while (try? await ContinuousClock().sleep(for: settings.pollInterval)) != nil
   }
 }

@@ -61,12 +61,14 @@ final class WebhookScene: Sendable {
         return "id-\($0)"
       }
     }
-    webhooks = Webhooks(store: store, allowsPrivateAddresses: true, now: { clock.now }, makeID: makeID) {
-      secrets.withLock {
-        $0 += 1
-        return Array(repeating: $0, count: 32)
-      }
-    }
+    webhooks = Webhooks(
+      store: store, allowsPrivateAddresses: true, now: { clock.now }, makeID: makeID,
+      makeSecret: {
+        secrets.withLock {
+          $0 += 1
+          return Array(repeating: $0, count: 32)
+        }
+      })
     directory = Directory(store: store, now: { clock.now }, makeID: makeID)
   }
 
