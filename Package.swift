@@ -72,7 +72,7 @@ let package = Package(
     .target(
       name: "Directory",
       dependencies: [
-        "RoomCore", "JSONText", "Ordering", "Store", .product(name: "Crypto", package: "swift-crypto"),
+        "RoomCore", "JSONText", "Ordering", "Wire", "Store", .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: settings),
     // Floor 4: the way to a room.
@@ -91,6 +91,11 @@ let package = Package(
       name: "Service",
       dependencies: [
         "RoomCore", "JSONText", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", logging, metrics,
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: settings),
     // Floor 6: transport.
@@ -197,6 +202,10 @@ let package = Package(
       dependencies: [
         "Service", "Directory", "Link", "Rooms", "Wire", "Ordering", "Store", "StoreTesting", "RoomCore", "JSONText",
         "TestSupport", logging,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: settings),
     .testTarget(

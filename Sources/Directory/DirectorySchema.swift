@@ -141,5 +141,6 @@ public enum DirectorySchema {
         );
         CREATE INDEX api_keys_by_tenant ON api_keys (tenant, created_at, id);
         """),
+    WebhookSchema.migration,
   ]
 }

@@ -29,6 +29,13 @@ private enum Erasure {
     "DELETE FROM customers WHERE tenant = $1 AND phone = $2",
   ]
 
+  /// What waits to be sent to the tenant's servers, or was: with a pseudonym in the number's place. `$1` is the tenant, `$2`
+  /// the number, `$3` the pseudonym, `$4` a pattern for the number.
+  static let sent = """
+    UPDATE webhook_deliveries SET data = replace(data, $2, $3), attempts = replace(attempts, $2, $3)
+    WHERE endpoint IN (SELECT id FROM webhook_endpoints WHERE tenant = $1) AND (data LIKE $4 OR attempts LIKE $4)
+    """
+
   /// How far the clocks of nodes may be apart.
   static let skew = Duration.seconds(300)
 }
@@ -78,6 +85,8 @@ extension Directory {
       }
       try records.eraseGuest(phone, tenant)
       for sql in Erasure.renaming { try records.run(sql, .text(tenant), .text(phone.text), .text(pseudonym.text)) }
+      try records.run(
+        Erasure.sent, .text(tenant), .text(phone.text), .text(pseudonym.text), .text("%\(phone.text)%"))
       for sql in Erasure.deleting { try records.run(sql, .text(tenant), .text(phone.text)) }
     }
   }

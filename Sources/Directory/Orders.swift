@@ -1,6 +1,8 @@
+import JSONText
 public import Ordering
 import RoomCore
 import Store
+import Wire
 
 /// What a new order is made of.
 public struct OrderDraft: Sendable {
@@ -31,6 +33,7 @@ extension Directory {
       }
       _ = try records.requireCustomer(tenant, phone)
       try records.insert(order)
+      try records.enqueueWebhook(WebhookEvent(.orderCreated, of: order))
       return order
     }
   }
@@ -59,6 +62,7 @@ extension Directory {
         id: number, tenant: tenant, phone: phone, session: nil, repeating: earlier, kind: before.kind,
         currency: before.currency, items: items, at: now)
       try records.insert(order)
+      try records.enqueueWebhook(WebhookEvent(.orderCreated, of: order))
       return order
     }
   }
@@ -71,7 +75,10 @@ extension Directory {
     return try await store.writeRecords { records in
       var order = try records.requireOrder(tenant, id)
       try check(order.version, against: seen)
-      if try order.become(status, at: now) { try records.update(order) }
+      if try order.become(status, at: now) {
+        try records.update(order)
+        try records.enqueueWebhook(WebhookEvent(.orderStatusUpdated, of: order))
+      }
       return order
     }
   }
@@ -221,6 +228,16 @@ extension RecordTransaction {
         .text(StoredParts.text(order.timeline)), .integer(order.updatedAt.millis), .integer(order.version),
         .text(order.id),
       ])
+  }
+}
+
+extension WebhookEvent {
+  /// What has become of an order. Its version tells the event from all others of the order.
+  init(_ type: WebhookEventType, of order: PlacedOrder) {
+    var writer = JSONWriter()
+    writer.order(order)
+    self.init(
+      type, tenant: order.tenant, key: "\(order.id)/\(order.version)", at: order.updatedAt, data: writer.bytes)
   }
 }
 

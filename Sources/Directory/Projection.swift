@@ -2,6 +2,7 @@ import JSONText
 import Ordering
 public import RoomCore
 import Store
+import Wire
 
 extension Directory {
   /// Draws from what a room has reported what follows for the records: where the order stands, and, when it is finalized,
@@ -44,7 +45,11 @@ extension RecordTransaction {
     if case .finalized = event {
       for placed in PlacedOrder.placed(of: order, reported, person: { people[$0].map { .customer($0) } ?? .unknown }) {
         try insert(placed)
+        try enqueueWebhook(WebhookEvent(.orderCreated, of: placed))
       }
+    }
+    if let type = WebhookEventType(event) {
+      try enqueueWebhook(WebhookEvent(type, of: order, reported, at: report.sequence))
     }
   }
 
@@ -85,5 +90,33 @@ extension PhoneNumber {
     } catch {
       return nil
     }
+  }
+}
+
+extension WebhookEventType {
+  /// How an order has ended; nil if it has not.
+  fileprivate init?(_ event: OrderEvent) {
+    switch event {
+    case .finalized: self = .collaborativeOrderFinalized
+    case .cancelled: self = .collaborativeOrderCancelled
+    case .expired: self = .collaborativeOrderExpired
+    default: return nil
+    }
+  }
+}
+
+extension WebhookEvent {
+  /// What has become of a collaborative order. Its position in the room tells the event from all others.
+  ///
+  /// - Parameter sequence: nil of an order whose room has not begun.
+  init(
+    _ type: WebhookEventType, of order: SharedOrder, _ state: CollaborativeOrder? = nil,
+    at sequence: SequenceNumber? = nil
+  ) {
+    var writer = JSONWriter()
+    writer.sharedOrder(order, state, at: sequence)
+    self.init(
+      type, tenant: order.tenant, key: "\(order.id)/\(sequence?.number ?? 0)", at: order.updatedAt,
+      data: writer.bytes)
   }
 }

@@ -37,6 +37,7 @@ extension Directory {
         id: id, tenant: tenant, circle: circle.id, room: room, initiatedBy: ParticipantID(participant), kind: kind,
         createdAt: now, updatedAt: now)
       try records.insert(order, isForMembers: true, isOpen: false)
+      try records.enqueueWebhook(WebhookEvent(.collaborativeOrderStarted, of: order))
       var admission = try records.admit(phone, to: order, as: order.initiatedBy, at: now)
       admission.isNew = true
       return admission

@@ -5,7 +5,7 @@ import Store
 
 /// What has parts of its own, as it stands in a column.
 enum StoredParts {
-  private static func text(_ body: (inout JSONWriter) -> Void) -> String {
+  static func text(_ body: (inout JSONWriter) -> Void) -> String {
     var writer = JSONWriter()
     body(&writer)
     return String(decoding: writer.bytes, as: UTF8.self)
@@ -21,7 +21,7 @@ enum StoredParts {
     }
   }
 
-  private static func array<Element>(
+  static func array<Element>(
     _ text: String, _ element: (inout JSONReader) throws(JSONError) -> Element
   ) throws(StoreError) -> [Element] {
     try read(text) { reader throws(JSONError) in

@@ -6,16 +6,18 @@ package import Service
 package struct RecordDesk: Sendable {
   let directory: Directory
   let orders: CollaborativeOrders
+  let webhooks: Webhooks
   /// What holds for all tenants.
   let tenant: TenantContext
   /// A name that nothing had before.
   let makeName: @Sendable () -> String
 
   package init(
-    directory: Directory, orders: CollaborativeOrders, tenant: TenantContext, makeName: @escaping @Sendable () -> String
+    directory: Directory, orders: CollaborativeOrders, webhooks: Webhooks, tenant: TenantContext, makeName: @escaping @Sendable () -> String
   ) {
     self.directory = directory
     self.orders = orders
+    self.webhooks = webhooks
     self.tenant = tenant
     self.makeName = makeName
   }

@@ -11,6 +11,7 @@ struct RecordFace: Sendable {
   func add(to router: Router<GatewayContext>) {
     TenantRoutes(directory: desk.directory, authority: authority).add(to: router)
     DirectoryRoutes(desk: desk).add(to: router)
+    WebhookRoutes(webhooks: desk.webhooks).add(to: router)
     SharedOrderRoutes(desk: desk, doors: RoomDoors(settings: settings, time: time)).add(to: router)
   }
 }

@@ -35,12 +35,17 @@ extension RecordRoutes {
     }
   }
 
+  /// What has no version.
+  static func document(status: HTTPResponse.Status = .ok, _ write: (inout JSONWriter) -> Void) -> Response {
+    var writer = JSONWriter()
+    write(&writer)
+    return Response(json: writer.bytes, status: status)
+  }
+
   static func entity(
     _ version: Int64, status: HTTPResponse.Status = .ok, _ write: (inout JSONWriter) -> Void
   ) -> Response {
-    var writer = JSONWriter()
-    write(&writer)
-    var response = Response(json: writer.bytes, status: status)
+    var response = document(status: status, write)
     response.headers[.eTag] = "\"\(version)\""
     return response
   }
@@ -48,15 +53,15 @@ extension RecordRoutes {
   static func list<Entry>(
     _ name: StaticString, _ page: Page<Entry>, _ write: (inout JSONWriter, Entry) -> Void
   ) -> Response {
-    var writer = JSONWriter()
-    writer.beginObject()
-    writer.key(name)
-    writer.beginArray()
-    for entry in page.entries { write(&writer, entry) }
-    writer.endArray()
-    writer.field("nextPageToken", page.next?.text)
-    writer.endObject()
-    return Response(json: writer.bytes)
+    document { writer in
+      writer.beginObject()
+      writer.key(name)
+      writer.beginArray()
+      for entry in page.entries { write(&writer, entry) }
+      writer.endArray()
+      writer.field("nextPageToken", page.next?.text)
+      writer.endObject()
+    }
   }
 }
 
@@ -162,9 +167,11 @@ extension Problem {
       switch rejection.code {
       case .invalidField, .idempotencyConflict: 422
       case .invalidPageToken: 400
-      case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound, .tenantNotFound, .keyNotFound: 404
+      case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound, .tenantNotFound, .keyNotFound,
+        .webhookNotFound, .deliveryNotFound:
+        404
       case .notMember, .notJoined, .notOwner: 403
-      case .ownerStays, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition: 409
+      case .ownerStays, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition, .webhookDisabled: 409
       case .versionMismatch: 412
       }
     self.init(

@@ -9,6 +9,10 @@ public struct RecordRejection: Error, Equatable, Sendable {
     case menuNotFound = "menu_not_found"
     case tenantNotFound = "tenant_not_found"
     case keyNotFound = "key_not_found"
+    case webhookNotFound = "webhook_not_found"
+    case deliveryNotFound = "delivery_not_found"
+    /// Nothing is sent to an endpoint that is disabled.
+    case webhookDisabled = "webhook_disabled"
     /// Only members of the circle may do this.
     case notMember = "not_member"
     /// Only who has joined the order may do this.

@@ -41,6 +41,12 @@ struct AdminClient {
     try JSONDecoder().decode(Answer.self, from: Data(try await send(.GET, path)))
   }
 
+  func send<Answer: Decodable>(
+    _ method: HTTPMethod, _ path: String, body: [UInt8] = [], as _: Answer.Type
+  ) async throws -> Answer {
+    try JSONDecoder().decode(Answer.self, from: Data(try await send(method, path, body: body)))
+  }
+
   /// - Returns: the answer's body.
   /// - Throws: `StartFailure`, in the words of the process if it has said no.
   @discardableResult
@@ -98,13 +104,17 @@ struct AdminClient {
   }
 
   private struct ProblemAnswer: Decodable {
+    let code: String
     let title: String
     let detail: String?
   }
 
   private static func reason(_ body: [UInt8], status: HTTPResponseStatus, path: String) -> String {
-    if status == .notFound { return "there is no \(path) here: the process takes part in no cluster, or is older" }
-    guard let problem = try? JSONDecoder().decode(ProblemAnswer.self, from: Data(body)) else { return "\(status)" }
+    let problem = try? JSONDecoder().decode(ProblemAnswer.self, from: Data(body))
+    if status == .notFound, problem?.code ?? "not_found" == "not_found" {
+      return "there is no \(path) here: the process takes part in no cluster, or is older"
+    }
+    guard let problem else { return "\(status)" }
     return problem.detail.map { "\(problem.title): \($0)" } ?? problem.title
   }
 }

@@ -7,7 +7,7 @@ import RoomCore
 struct AdminCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "admin",
-    abstract: "Look at a running cluster, move its slots, and give out keys.",
+    abstract: "Look at a running cluster, move its slots, give out keys, and set up webhooks.",
     discussion: """
       Asks one process of the cluster, by the port on which it serves its clients. Whoever changes something needs the \
       admin token that the process was started with: by --admin-token-file, STONEPOT_ADMIN_TOKEN_FILE or \
@@ -19,7 +19,7 @@ struct AdminCommand: AsyncParsableCommand {
       """,
     subcommands: [
       AdminMembers.self, AdminSlots.self, AdminDrain.self, AdminMove.self, AdminTenants.self, AdminKeys.self,
-      AdminTokenKeys.self,
+      AdminTokenKeys.self, AdminWebhooks.self,
     ])
 }
 

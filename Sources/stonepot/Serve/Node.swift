@@ -82,7 +82,7 @@ struct Node {
     let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
-    let records = NodeRecords(in: store, tenant: settings.tenant, time: time, logger: logger)
+    let records = NodeRecords(in: store, settings, time: time, logger: logger)
     let numbers = SessionNumbers()
     let ownership = SlotOwnership()
     let witness: any OwnershipWitness =
@@ -111,6 +111,7 @@ struct Node {
       if let member { member.historyChanged(to: history) } else { Task { await claimAnew(registry, store) } }
     }
     let readiness = Readiness(of: store, logger: logger)
+    let sender = try WebhookService(records.webhooks, settings.webhooks, time: time, group: group, logger: logger)
     let link: any RoomLink<OrderCommand> = member?.agent.link ?? OrderLink(rooms: LocalLink(to: registry))
     let gateway = try await Gateway(
       settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
@@ -121,7 +122,7 @@ struct Node {
       registry: registry, gateway: gateway, agent: member?.agent, deadlines: Deadlines(), logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
     let own: [any Service] = [rooms, StatisticsService(store: store), RecordsService(records: records, link: link)]
-    try await run(gateway, member, cluster + own, beginning.hangups)
+    try await run(gateway, member, [sender] + cluster + own, beginning.hangups)
     // Outcomes are posted to the loops until the store is closed.
     await store.close()
     try await group.shutdownGracefully()
@@ -143,7 +144,7 @@ struct Node {
     let time = WallClock()
     // Records are read and written here; rooms are asked where they live.
     let store = settings.isStoreGiven ? try await openStore(telling: StoreHistories()) : nil
-    let records = store.map { NodeRecords(in: $0, tenant: settings.tenant, time: time, logger: logger) }
+    let records = store.map { NodeRecords(in: $0, settings, time: time, logger: logger) }
     let gateway = try await Gateway(
       settings: beginning.gateway, link: member.agent.link, group: group, operationPrefix: randomName(),
       time: time, metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },

@@ -12,18 +12,22 @@ import Store
 /// What a process does with records.
 struct NodeRecords: Sendable {
   let directory: Directory
+  let webhooks: Webhooks
   let projector: Projector
   let book: TenantBook
   let logger: Logger
   private let tenant: TenantContext
   private let time: any TimeSource
 
-  init(in store: any RecordStore, tenant: TenantContext, time: any TimeSource, logger: Logger) {
+  init(in store: any RecordStore, _ settings: ServeSettings, time: any TimeSource, logger: Logger) {
     directory = Directory(store: store, now: { time.now() }, makeID: randomName)
     projector = Projector(directory: directory, logger: logger)
-    book = TenantBook(directory: directory, base: tenant, logger: logger)
+    book = TenantBook(directory: directory, base: settings.tenant, logger: logger)
+    webhooks = Webhooks(
+      store: store, allowsPrivateAddresses: settings.webhooks.allowsPrivateAddresses, now: { time.now() },
+      makeID: randomName, makeSecret: randomSecret)
     self.logger = logger
-    self.tenant = tenant
+    tenant = settings.tenant
     self.time = time
   }
 
@@ -32,7 +36,8 @@ struct NodeRecords: Sendable {
   }
 
   func desk(link: any RoomLink<OrderCommand>) -> RecordDesk {
-    RecordDesk(directory: directory, orders: orders(link: link), tenant: tenant, makeName: randomName)
+    RecordDesk(
+      directory: directory, orders: orders(link: link), webhooks: webhooks, tenant: tenant, makeName: randomName)
   }
 
   /// What nobody asks for, until the task is cancelled.

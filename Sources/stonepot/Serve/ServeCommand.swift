@@ -205,6 +205,10 @@ struct ServeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How phone numbers look (default: ten-digits).", valueName: "ten-digits|e164"))
   var phone: String?
 
+  @Flag(
+    help: "Let tenants have webhooks sent to addresses of this machine and of private networks, and without TLS.")
+  var webhookPrivateAddresses = false
+
   @Option(help: ArgumentHelp("How long a room without clients stays in memory (default: 60).", valueName: "seconds"))
   var roomIdle: Int?
 

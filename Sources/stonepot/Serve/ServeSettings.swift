@@ -7,6 +7,7 @@ import Membership
 import Ordering
 import RoomCore
 import Rooms
+import Service
 import SystemPackage
 
 /// What `serve`, `node` and `gateway` run with: options, then environment, then file, then defaults; checked.
@@ -14,6 +15,7 @@ struct ServeSettings {
   var gateway = GatewaySettings()
   var rooms = RoomSettings()
   var tenant = TenantContext()
+  var webhooks = WebhookSettings()
   var tls: TLSPaths?
   var store: StoreAddress
   /// Whether it was said where the store is: a gateway serves records only then.
@@ -142,6 +144,7 @@ struct ServeSettings {
     case "e164": tenant.phoneRule = .e164
     default: throw ValidationError("--phone must be ten-digits or e164")
     }
+    webhooks.allowsPrivateAddresses = try sources.flag("webhook.private.addresses", options.webhookPrivateAddresses)
     rooms.idleBeforePassivation = .seconds(try sources.int("room.idle", options.roomIdle, default: 60, in: 1...86400))
     let journal = try sources.int("journal.retention", options.journalRetention, default: 86400, in: 60...31_536_000)
     rooms.journalRetention = .seconds(journal)

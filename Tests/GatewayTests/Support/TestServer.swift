@@ -66,6 +66,9 @@ final class TestServer: Sendable {
     let store = FaultyStore(sqlite)
     let time = settings.time
     let directory = Directory(store: sqlite, now: { time.now() }, makeID: { UUID().uuidString })
+    let webhooks = Webhooks(
+      store: sqlite, allowsPrivateAddresses: false, now: { time.now() }, makeID: { UUID().uuidString },
+      makeSecret: { (0..<32).map { _ in UInt8.random(in: .min ... .max) } })
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let tenant = settings.tenant
@@ -101,7 +104,7 @@ final class TestServer: Sendable {
         directory: directory,
         orders: CollaborativeOrders(
           directory: directory, link: link, projector: projector, makeName: { UUID().uuidString }),
-        tenant: tenant, makeName: { UUID().uuidString }))
+        webhooks: webhooks, tenant: tenant, makeName: { UUID().uuidString }))
     records = Task { await projector.run(clock: ContinuousClock()) }
     let listening = Promised<Int>()
     serving = Task { try await gateway.run { listening.fulfil($0) } }
