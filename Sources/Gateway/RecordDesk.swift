@@ -13,7 +13,8 @@ package struct RecordDesk: Sendable {
   let makeName: @Sendable () -> String
 
   package init(
-    directory: Directory, orders: CollaborativeOrders, webhooks: Webhooks, tenant: TenantContext, makeName: @escaping @Sendable () -> String
+    directory: Directory, orders: CollaborativeOrders, webhooks: Webhooks, tenant: TenantContext,
+    makeName: @escaping @Sendable () -> String
   ) {
     self.directory = directory
     self.orders = orders

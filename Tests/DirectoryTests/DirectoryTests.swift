@@ -218,7 +218,9 @@ struct DirectoryTests {
           """, [.text("o-\(number)"), RecordValue(number)])
       }
       if engine == .postgres {
-        for table in ["orders", "circle_members", "tenants", "api_keys", "collaborative_orders"] { try records.run("ANALYZE \(table)") }
+        for table in ["orders", "circle_members", "tenants", "api_keys", "collaborative_orders"] {
+          try records.run("ANALYZE \(table)")
+        }
       }
     }
     let indexes = [

@@ -2,6 +2,7 @@ import Directory
 import Ordering
 import RoomCore
 import Store
+import StoreTesting
 import Synchronization
 import Testing
 

@@ -199,11 +199,3 @@ struct WebhookRouteTests {
     }
   }
 }
-
-extension RawConnection {
-  fileprivate func call(_ line: String, _ body: String = "", headers: [String] = []) async throws -> UpgradeResponse {
-    let length = body.isEmpty && line.hasPrefix("GET") ? [] : ["Content-Length: \(body.utf8.count)"]
-    send(HTTPText.request("\(line) HTTP/1.1", headers + length, body: body))
-    return try await response()
-  }
-}

@@ -5,6 +5,7 @@ import Ordering
 import RoomCore
 import Service
 import Store
+import StoreTesting
 import Synchronization
 import TestSupport
 import Testing

@@ -12,13 +12,6 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The stores that webhooks are kept in.
-enum Engine: String, CaseIterable, Sendable, CustomTestStringConvertible {
-  case sqlite, postgres
-
-  var testDescription: String { rawValue }
-}
-
 /// A time of day that stands still unless a test moves it.
 final class VirtualClock: Sendable {
   private let time = Mutex(Timestamp(millis: 1_700_000_000_123))
@@ -34,24 +27,12 @@ final class WebhookScene: Sendable {
   let clock = VirtualClock()
   let webhooks: Webhooks
   let directory: Directory
-  private let place: any Sendable
+  private let place: RecordPlace
   private let numbers = Atomic<Int>(0)
 
   init(_ engine: Engine) async throws {
-    switch engine {
-    case .sqlite:
-      let file = try TemporaryFile()
-      place = file
-      var configuration = SQLiteConfiguration(path: file.path, history: "history")
-      configuration.records = DirectorySchema.migrations
-      store = try await SQLiteStore.open(configuration)
-    case .postgres:
-      let server = try await PostgresServer.shared()
-      place = server
-      var configuration = PostgresConfiguration(url: try server.makeDatabase(), history: "history")
-      configuration.records = DirectorySchema.migrations
-      store = try await PostgresStore.open(configuration)
-    }
+    place = try await RecordPlace(engine, records: DirectorySchema.migrations)
+    store = try await place.open()
     let clock = clock
     let ids = Mutex(0)
     let secrets = Mutex<UInt8>(0)
