@@ -72,6 +72,30 @@ public enum DirectorySchema {
         );
         CREATE INDEX orders_by_customer ON orders (tenant, phone, created_at, id);
         CREATE INDEX orders_by_status ON orders (tenant, status, created_at, id);
-        """)
+        """),
+    RecordMigration(
+      number: 2,
+      sql: """
+        CREATE TABLE assistant_sessions (
+          id text PRIMARY KEY,
+          tenant text NOT NULL,
+          phone text,
+          order_state text NOT NULL,
+          created_at int8 NOT NULL,
+          updated_at int8 NOT NULL,
+          version int8 NOT NULL
+        );
+        CREATE INDEX assistant_sessions_by_age ON assistant_sessions (updated_at, id);
+
+        CREATE TABLE assistant_calls (
+          session text NOT NULL,
+          call text NOT NULL,
+          number int8 NOT NULL,
+          fingerprint text NOT NULL,
+          result text NOT NULL,
+          PRIMARY KEY (session, call)
+        );
+        CREATE INDEX assistant_calls_by_number ON assistant_calls (session, number);
+        """),
   ]
 }

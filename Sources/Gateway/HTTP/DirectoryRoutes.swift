@@ -319,7 +319,7 @@ extension Problem {
       switch rejection.code {
       case .invalidField, .idempotencyConflict: 422
       case .invalidPageToken: 400
-      case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound: 404
+      case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound, .sessionNotFound: 404
       case .notMember, .notOwner: 403
       case .ownerStays, .limitExceeded, .invalidTransition: 409
       case .versionMismatch: 412

@@ -7,6 +7,7 @@ public struct RecordRejection: Error, Equatable, Sendable {
     case circleNotFound = "circle_not_found"
     case orderNotFound = "order_not_found"
     case menuNotFound = "menu_not_found"
+    case sessionNotFound = "session_not_found"
     /// Only members of the circle may do this.
     case notMember = "not_member"
     /// Only the circle's owner may do this.
