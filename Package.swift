@@ -81,11 +81,20 @@ let package = Package(
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: settings),
+    // Floor 5: the use cases across rooms and records.
+    .target(
+      name: "Service",
+      dependencies: [
+        "RoomCore", "JSONText", "Ordering", "Wire", "Store", "Directory", logging,
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      swiftSettings: settings),
     // Floor 6: transport.
     .target(
       name: "Gateway",
       dependencies: [
-        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", collections, logging,
+        "JSONText", "RoomCore", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Service", collections,
+        logging,
         metrics,
         coreMetrics,
         .product(name: "Hummingbird", package: "hummingbird"),
@@ -117,8 +126,8 @@ let package = Package(
     .executableTarget(
       name: "stonepot",
       dependencies: [
-        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Gateway",
-        "Load",
+        "JSONText", "RoomCore", "Membership", "Ordering", "Wire", "Store", "Rooms", "Directory", "Link", "Service",
+        "Gateway", "Load",
         logging,
         metrics, .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -182,6 +191,17 @@ let package = Package(
       name: "DirectoryTests",
       dependencies: ["Directory", "Ordering", "Store", "StoreTesting", "RoomCore", "TestSupport"],
       swiftSettings: settings),
+    // An order desk in memory.
+    .target(
+      name: "ServiceTesting", dependencies: ["Service", "Directory", "Ordering", "RoomCore"],
+      path: "Tests/ServiceTesting", swiftSettings: settings),
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "Service", "ServiceTesting", "Directory", "Ordering", "Wire", "Store", "StoreTesting", "RoomCore", "JSONText",
+        "TestSupport", logging,
+      ],
+      exclude: ["Assistant/Golden"], swiftSettings: settings),
     .testTarget(
       name: "LinkTests",
       dependencies: [
@@ -195,8 +215,8 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Gateway", "Load", "Link", "Rooms", "Directory", "Wire", "Store", "StoreTesting", "Ordering", "Membership",
-        "RoomCore", "JSONText", "TestSupport", logging, coreMetrics, "stonepot",
+        "Gateway", "Load", "Link", "Rooms", "Directory", "Service", "ServiceTesting", "Wire", "Store", "StoreTesting",
+        "Ordering", "Membership", "RoomCore", "JSONText", "TestSupport", logging, coreMetrics, "stonepot",
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ] + nio,

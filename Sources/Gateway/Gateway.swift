@@ -8,6 +8,7 @@ package import NIOCore
 import NIOPosix
 package import Ordering
 package import Rooms
+package import Service
 import ServiceLifecycle
 
 /// The client face of a node: HTTP and WebSocket on one port.
@@ -30,12 +31,13 @@ package struct Gateway: Sendable {
   ///   - isReady: whether the store takes writes.
   ///   - cluster: what this process knows of its cluster, and has done in it; nil: it is alone.
   ///   - records: the customers, circles and orders, and what their tenants say; nil: they are elsewhere.
+  ///   - assistant: what voice agents call; nil: there is none.
   package init(
     settings: GatewaySettings, link: any RoomLink<OrderCommand>, group: any EventLoopGroup,
     numbers: SessionNumbers = SessionNumbers(), operationPrefix: String, time: any TimeSource,
     metrics: PrometheusRegistry, logger: Logger,
     isReady: @escaping @Sendable () async -> Bool, cluster: (any ClusterDesk)? = nil,
-    records: (directory: Directory, tenant: TenantContext)? = nil
+    records: (directory: Directory, tenant: TenantContext)? = nil, assistant: Assistant? = nil
   ) async throws {
     var loops: [LoopHandle] = []
     for loop in group.makeIterator() {
@@ -48,7 +50,8 @@ package struct Gateway: Sendable {
     connections = Connections(settings: settings, metrics: counters)
     routes = Routes(
       hub: hub, metrics: metrics, isReady: isReady, cluster: cluster,
-      records: records.map { DirectoryRoutes(directory: $0.directory, settings: settings, tenant: $0.tenant) })
+      records: records.map { DirectoryRoutes(directory: $0.directory, settings: settings, tenant: $0.tenant) },
+      assistant: assistant.map { AssistantRoutes(assistant: $0, settings: settings) })
     self.settings = settings
     self.logger = logger
     self.group = group

@@ -16,6 +16,8 @@ struct Routes: Sendable {
   let cluster: (any ClusterDesk)?
   /// Nil: the records are elsewhere.
   let records: DirectoryRoutes?
+  /// Nil: there is no assistant.
+  let assistant: AssistantRoutes?
 
   func responder() -> some HTTPResponder<BasicRequestContext> {
     let router = Router(options: .autoGenerateHeadEndpoints)
@@ -28,6 +30,7 @@ struct Routes: Sendable {
     if let cluster { ClusterRoutes(desk: cluster, hub: hub).add(to: router) }
     if hub.settings.takesClients {
       records?.add(to: router)
+      assistant?.add(to: router)
       for path in ["parties/**", "party/**"] as [RouterPath] {
         router.get(path) { request, _ in try await readRoom(request) }
       }

@@ -10,6 +10,8 @@ import NIOPosix
 import Ordering
 import RoomCore
 import Rooms
+import Service
+import ServiceTesting
 import Store
 import StoreTesting
 import Testing
@@ -23,6 +25,7 @@ struct TestSettings {
   var time: any TimeSource = TimeOfDay()
   /// Nodes that share the store and one gateway; the first begins as the owner of all slots.
   var nodes = 1
+  var hasAssistant = false
 
   init() {
     gateway.port = 0
@@ -65,6 +68,7 @@ final class TestServer: Sendable {
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let tenant = settings.tenant
+    let assistant = try Self.assistant(directory, settings, logger)
     registries = (0..<settings.nodes).map { _ in
       RoomRegistry(
         store: store, voice: OrderVoice(history: Self.history), settings: settings.rooms, time: settings.time,
@@ -90,12 +94,23 @@ final class TestServer: Sendable {
         } catch {
           return false
         }
-      }, records: (directory, tenant))
+      }, records: (directory, tenant), assistant: assistant)
     let listening = Promised<Int>()
     serving = Task { try await gateway.run { listening.fulfil($0) } }
     port = await listening.value
     self.gateway = gateway
     self.store = store
+  }
+
+  private static func assistant(
+    _ directory: Directory, _ settings: TestSettings, _ logger: Logger
+  ) throws -> Assistant? {
+    guard settings.hasAssistant else { return nil }
+    let time = settings.time
+    return try Assistant(
+      directory: directory, desk: MemoryOrderDesk(directory: directory, context: settings.tenant, now: { time.now() }),
+      context: settings.tenant, secret: "a secret of at least 32 bytes, as it must be", now: { time.now() },
+      makeID: { UUID().uuidString }, logger: logger)
   }
 
   func stop() async {
