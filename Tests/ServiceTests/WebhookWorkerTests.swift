@@ -4,6 +4,7 @@ import NIOCore
 import Ordering
 import RoomCore
 import Service
+import ServiceTesting
 import Store
 import StoreTesting
 import Synchronization

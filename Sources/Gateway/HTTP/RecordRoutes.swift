@@ -69,7 +69,7 @@ extension RecordRoutes {
 struct RecordCall {
   let tenant: String
   let caller: Caller
-  private let request: Request
+  let request: Request
   private let context: GatewayContext
 
   private static let maxBodyBytes = 1 << 20
@@ -168,7 +168,7 @@ extension Problem {
       case .invalidField, .idempotencyConflict: 422
       case .invalidPageToken: 400
       case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound, .tenantNotFound, .keyNotFound,
-        .webhookNotFound, .deliveryNotFound:
+        .webhookNotFound, .deliveryNotFound, .sessionNotFound:
         404
       case .notMember, .notJoined, .notOwner: 403
       case .ownerStays, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition, .webhookDisabled: 409

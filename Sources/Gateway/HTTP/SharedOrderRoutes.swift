@@ -114,7 +114,7 @@ struct SharedOrderRoutes: RecordRoutes {
         operation: try call.operation(otherwise: desk.makeName())))
   }
 
-  private func answer(_ view: OrderView) -> Response {
+  private func answer(_ view: SharedOrderView) -> Response {
     var writer = JSONWriter()
     writer.sharedOrder(view.order, view.state, at: view.sequence)
     return Response(json: writer.bytes)
