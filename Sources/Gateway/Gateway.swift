@@ -7,7 +7,6 @@ package import NIOCore
 import NIOPosix
 package import Ordering
 package import Rooms
-package import Service
 import ServiceLifecycle
 
 /// The client face of a node: HTTP and WebSocket on one port.

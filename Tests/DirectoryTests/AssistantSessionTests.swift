@@ -1,6 +1,7 @@
 import Ordering
 import RoomCore
 import Store
+import StoreTesting
 import Testing
 
 @testable import Directory

@@ -13,7 +13,7 @@ struct AssistantRoutes: RecordRoutes {
   let desk: RecordDesk
   let doors: RoomDoors
 
-  private var registry: ToolRegistry { desk.registry }
+  private var registry: ToolRegistry { desk.assistant.registry }
 
   func add(to router: Router<GatewayContext>) {
     let base = "v1/tenants/{tenant}/assistant"
@@ -48,7 +48,8 @@ struct AssistantRoutes: RecordRoutes {
     router.post("\(base)/sessions/{session}/tool-calls") { request, context in
       try await ask(request, context) { call in
         let message = try ToolMessage(try JSONTree(parsing: try await call.body()), dialect: try call.dialect())
-        return Response(json: try await assistant(for: call).answer(message, call.tenant, session: call.parameter("session")))
+        return Response(
+          json: try await assistant(for: call).answer(message, call.tenant, session: call.parameter("session")))
       }
     }
     MCPRoutes(desk: desk, doors: doors).add(to: router)

@@ -141,11 +141,11 @@ struct ArgumentTests {
     let added = try await harness.call(
       "add_item", #"{"dishName":"Dal Makhani","options":["GHEE"],"customization":"less spicy"}"#, in: session)
     #expect(added["item"]?["price"] == .number(DecimalNumber(significand: 3195, exponent: -1)))
-    #expect(added["item"]?["customization"]?.text == "with Ghee; less spicy")
+    #expect(added["item"]?["customization"]?.text == "Ghee, less spicy")
     let asha = try PhoneNumber("9876543210")
     let items = [
       PlacedOrder.Item(
-        dishName: "dal makhani", quantity: 2, price: Money(minorUnits: 100), customization: "with Ghee; less spicy",
+        dishName: "dal makhani", quantity: 2, price: Money(minorUnits: 100), customization: "Ghee, less spicy",
         addedBy: "guest-1")
     ]
     _ = try await harness.directory.createOrder(

@@ -179,9 +179,8 @@ extension ToolCall {
     }
     let dish = try menu.dish(name)
     let options = try (arguments["options"]?.elements ?? []).compactMap(\.text).map { try menu.option($0, of: dish) }
-    let price = options.reduce(dish.price) { $0 + $1.price }
-    let wishes = options.isEmpty ? [] : ["with \(enumeration(options.map(\.name)))"]
-    let customization = (wishes + [text("customization")].compactMap { $0 }).joined(separator: "; ")
+    let customization = (options.map(\.name) + [text("customization")].compactMap { $0 }).joined(separator: ", ")
+    let price = dish.price(with: customization)
     return OrderCommand.NewItem(
       id: id, dishName: dish.name, dishType: dish.type, quantity: quantity,
       price: DecimalNumber(significand: price.minorUnits, exponent: -menu.menu.currency.minorDigits),

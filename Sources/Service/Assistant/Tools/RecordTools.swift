@@ -38,7 +38,7 @@ extension Tool {
     var items: [PlacedOrder.Item] = []
     for var item in before.items {
       item.addedBy = nil
-      if let menu { try menu.update(&item) }
+      if let menu { item = try menu.menu.renewed(item) }
       items.append(item)
     }
     let kind = call.text("orderType").flatMap { PlacedOrder.Kind(rawValue: $0) } ?? before.kind
@@ -98,28 +98,8 @@ extension ToolCall {
       return last
     }
     let order = try await directory.order(tenant, id)
-    guard order.phone == phone else { throw RecordRejection(.orderNotFound, "there is no such order") }
+    guard order.orderer == .customer(phone) else { throw RecordRejection(.orderNotFound, "there is no such order") }
     return order
-  }
-}
-
-extension MenuChoice {
-  /// Gives an item of an earlier order the dish's price of today, with the options that it was ordered with.
-  fileprivate func update(_ item: inout PlacedOrder.Item) throws(ToolFailure) {
-    let dish = try dish(item.dishName)
-    item.dishName = dish.name
-    item.dishType = dish.type
-    let options = dish.options.filter { item.options.contains(folded($0.name)) }
-    item.price = options.reduce(dish.price) { $0 + $1.price }
-  }
-}
-
-extension PlacedOrder.Item {
-  /// The names of the options that it was ordered with, as `add_item` has written them down: `with Ghee and Curd; …`.
-  fileprivate var options: Set<String> {
-    guard let wish = customization?.split(separator: ";").first, wish.hasPrefix("with ") else { return [] }
-    return Set(
-      wish.dropFirst("with ".count).replacing(" and ", with: ", ").split(separator: ", ").map { folded("\($0)") })
   }
 }
 
