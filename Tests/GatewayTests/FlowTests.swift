@@ -26,7 +26,8 @@ struct FlowTests {
 
   @Test("by what an agent is told, in each of its dialects", arguments: Agent.Dialect.allCases, Deployment.allCases)
   func byAgents(dialect: Agent.Dialect, deployment: Deployment) async throws {
-    try await withDeployment(deployment, on: deployment == .oneNode ? .sqlite : .postgres) { port, receiver async throws in
+    try await withDeployment(deployment, on: deployment == .oneNode ? .sqlite : .postgres) {
+      port, receiver async throws in
       let flow = try await Flow(port, receiver)
       try await flow.run(by: Agents(flow, dialect))
     }
@@ -191,7 +192,9 @@ private struct Flow: FlowVoice {
     try await eventually("all webhooks to be taken") {
       told = try receiver.requests.reduce(into: [:]) { told, request in
         let body = String(decoding: request.body, as: UTF8.self)
-        let (id, time) = (try #require(request.headers["webhook-id"]), try #require(request.headers["webhook-timestamp"]))
+        let (id, time) = (
+          try #require(request.headers["webhook-id"]), try #require(request.headers["webhook-timestamp"])
+        )
         let code = HMAC<SHA256>.authenticationCode(for: Data("\(id).\(time).\(body)".utf8), using: key)
         #expect(request.headers["webhook-signature"] == "v1,\(Data(code).base64EncodedString())")
         #expect(told[id] ?? body == body)

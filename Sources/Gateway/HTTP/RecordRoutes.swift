@@ -76,7 +76,8 @@ struct RecordCall {
 
   init(_ request: Request, _ context: GatewayContext) throws(Problem) {
     guard let caller = context.caller else {
-      preconditionFailure("\(context.endpointPath ?? "") is not behind the tenants' gate")
+      assertionFailure("\(context.endpointPath ?? "") is not behind the tenants' gate")
+      throw .forbidden
     }
     self.caller = caller
     self.request = request
