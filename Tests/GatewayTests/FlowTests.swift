@@ -200,10 +200,10 @@ private struct Flow: FlowVoice {
         #expect(told[id] ?? body == body)
         told[id] = body
       }
-      return told.count >= expected.count
+      // The first was refused, and is sent again after some seconds.
+      return told.count >= expected.count && receiver.requests.count > expected.count
     }
     #expect(try told.values.map { try JSON(parsing: $0)["type"].string ?? "" }.sorted() == expected)
-    #expect(receiver.requests.count > expected.count)
   }
 
   // MARK: Over HTTP
