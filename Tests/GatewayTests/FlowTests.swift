@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import Load
+import RoomCore
 import ServiceTesting
 import StoreTesting
 import TestSupport
@@ -152,7 +153,7 @@ private struct Flow: FlowVoice {
   /// As the participant whom the token in the address names.
   private func enter(_ url: String) async throws -> (id: String, client: RoomClient) {
     let match = try #require(url.firstMatch(of: #/^ws://[^/]+(/.*\?token=[^.]*\.([^.]*)\..*)$/#))
-    let claims = try #require(Base64URL.decoded(String(match.output.2)))
+    let claims = String(decoding: try #require(Base64URL.bytes(of: match.output.2)), as: UTF8.self)
     let id = try #require(try JSON(parsing: claims)["sub"].string)
     #expect(!claims.contains("98765432"))
     let client = try await RoomClient.open(port, String(match.output.1))
@@ -378,13 +379,5 @@ private struct Agents: FlowVoice {
     let final = try await call(
       "finalize_collaborative_order", #"{"confirmationToken":"\#(token)","orders":"individual"}"#, for: owner)
     #expect(final["status"] == "finalized")
-  }
-}
-
-private enum Base64URL {
-  static func decoded(_ text: String) -> String? {
-    let padded = text.replacing("-", with: "+").replacing("_", with: "/")
-    let padding = String(repeating: "=", count: (4 - padded.count % 4) % 4)
-    return Data(base64Encoded: padded + padding).map { String(decoding: $0, as: UTF8.self) }
   }
 }

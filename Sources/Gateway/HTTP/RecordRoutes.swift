@@ -1,4 +1,3 @@
-import Crypto
 import Directory
 import HTTPTypes
 import Hummingbird
@@ -103,8 +102,7 @@ struct RecordCall {
     guard name.isName(maxBytes: 200) else {
       throw RecordRejection(.invalidField, "Idempotency-Key must have 1 to 200 bytes without control characters")
     }
-    let digest = SHA256.hash(data: Array("\(tenant)\n\(kind)\n\(name)".utf8))
-    return digest.prefix(16).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    return shortDigest("\(tenant)\n\(kind)\n\(name)")
   }
 
   /// The name of what this request does in a room: the same for its repetitions, if it is to be repeated.

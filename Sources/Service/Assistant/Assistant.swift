@@ -127,7 +127,7 @@ package struct Assistant: Sendable {
     var fingerprint: String {
       var writer = JSONWriter()
       arguments.write(to: &writer)
-      return ToolCall.digest("\(tool)\n" + String(decoding: writer.bytes, as: UTF8.self))
+      return shortDigest("\(tool)\n" + String(decoding: writer.bytes, as: UTF8.self))
     }
   }
 

@@ -28,29 +28,23 @@ struct ConfirmationTokens: Sendable {
   /// `<position>.<end in milliseconds>.<signature>`
   func make(for subject: Subject, at sequence: SequenceNumber, now: Timestamp) -> String {
     let end = now.advanced(by: Self.lifetime).millis
-    return "\(sequence.number).\(end).\(signature(of: subject, sequence.number, end))"
+    let signature = HMAC<SHA256>.authenticationCode(for: text(of: subject, sequence.number, end), using: key)
+    return "\(sequence.number).\(end).\(Base64URL.text(of: signature))"
   }
 
   func read(_ token: String, for subject: Subject, now: Timestamp) -> Reading {
     let parts = token.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 3, let sequence = Int64(parts[0]), let end = Int64(parts[1]),
-      isEqual(String(parts[2]), signature(of: subject, sequence, end))
+      let signature = Base64URL.bytes(of: parts[2]),
+      HMAC<SHA256>.isValidAuthenticationCode(
+        signature, authenticating: text(of: subject, sequence, end), using: key)
     else { return .forged }
     return now.millis < end ? .valid(SequenceNumber(sequence)) : .expired
   }
 
-  private func signature(of subject: Subject, _ sequence: Int64, _ end: Int64) -> String {
+  /// Each field with its length, so that no two subjects have one text.
+  private func text(of subject: Subject, _ sequence: Int64, _ end: Int64) -> [UInt8] {
     let fields = [subject.tenant, subject.session ?? "", subject.customer, subject.order, "\(sequence)", "\(end)"]
-    // With their lengths, so that no two subjects have one text.
-    let text = fields.map { "\($0.utf8.count):\($0)" }.joined()
-    return HMAC<SHA256>.authenticationCode(for: Array("confirmation\n\(text)".utf8), using: key).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }.joined()
-  }
-
-  /// The time that it takes tells nothing of where they differ.
-  private func isEqual(_ given: String, _ expected: String) -> Bool {
-    guard given.utf8.count == expected.utf8.count else { return false }
-    return zip(given.utf8, expected.utf8).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
+    return Array("confirmation\n\(fields.map { "\($0.utf8.count):\($0)" }.joined())".utf8)
   }
 }

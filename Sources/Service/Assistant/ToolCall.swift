@@ -1,4 +1,3 @@
-import Crypto
 import Directory
 import JSONText
 import Ordering
@@ -29,13 +28,7 @@ struct ToolCall: Sendable {
   var desk: any OrderDesk { services.desk }
 
   /// The id of what this call makes.
-  func id(of kind: String) -> String { Self.digest("\(kind)\n\(name)") }
-
-  static func digest(_ text: String) -> String {
-    SHA256.hash(data: Array(text.utf8)).prefix(16).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }.joined()
-  }
+  func id(of kind: String) -> String { shortDigest("\(kind)\n\(name)") }
 
   // MARK: Arguments
 

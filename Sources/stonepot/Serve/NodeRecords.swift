@@ -13,7 +13,6 @@ import Store
 struct NodeRecords: Sendable {
   let directory: Directory
   let webhooks: Webhooks
-  /// Its orders are dealt with where a request comes in.
   private let assistantSecret: String
   let projector: Projector
   let book: TenantBook

@@ -73,10 +73,6 @@ struct MenuChoice: Sendable {
 extension ToolCall {
   /// The tenant's menu; nil if there is none.
   func menu() async throws -> MenuChoice? {
-    do {
-      return MenuChoice(menu: try await directory.menu(tenant))
-    } catch let rejection as RecordRejection where rejection.code == .menuNotFound {
-      return nil
-    }
+    try await directory.menuIfAny(tenant).map { MenuChoice(menu: $0) }
   }
 }

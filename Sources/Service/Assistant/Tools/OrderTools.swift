@@ -43,11 +43,6 @@ extension Tool {
         throw ToolFailure(
           "no_active_order", "\(circle.name) has no running order. Offer to start one with start_collaborative_order.")
       }
-      guard running.count == 1 else {
-        throw ToolFailure(
-          "choose_order",
-          "\(circle.name) has several running orders. Give the id of one: \(enumeration(running, "or")).")
-      }
       order = only
     }
     let pass = try await call.desk.join(call.tenant, order: order, by: phone)
@@ -226,11 +221,6 @@ extension CollaborativeOrder {
 }
 
 extension JSONWriter {
-  mutating func money(_ key: StaticString, _ amount: Money, _ currency: Currency) {
-    self.key(key)
-    decimal(units: amount.minorUnits, digits: currency.minorDigits)
-  }
-
   /// What an agent needs of an order.
   mutating func order(_ view: OrderView) {
     let order = view.order

@@ -34,17 +34,9 @@ extension Tool {
   ) { call in
     let phone = try call.customer()
     let before = try await call.placedOrder(of: phone)
-    let menu = try await call.menu()
-    var items: [PlacedOrder.Item] = []
-    for var item in before.items {
-      item.addedBy = nil
-      if let menu { item = try menu.menu.renewed(item) }
-      items.append(item)
-    }
-    let kind = call.text("orderType").flatMap { PlacedOrder.Kind(rawValue: $0) } ?? before.kind
-    let order = try await call.directory.createOrder(
-      call.tenant, phone, OrderDraft(session: call.session, kind: kind, items: items),
-      currency: call.services.context.currency, id: call.id(of: "order"))
+    let order = try await call.directory.reorder(
+      call.tenant, before.id, kind: call.text("orderType").flatMap { PlacedOrder.Kind(rawValue: $0) },
+      session: call.session, id: call.id(of: "order"))
     return ToolOutcome(
       .done("placed", "I have ordered again: \(order.spoken).") { writer in
         writer.key("order")

@@ -1,6 +1,7 @@
 import JSONText
 import Ordering
 import RoomCore
+import Wire
 
 extension Tool {
   private static let splitTypes = ["equal", "itemized", "custom", "percentage", "shares"]
@@ -89,7 +90,7 @@ extension ToolCall {
     let shares = try OrderLogic.previewShares(of: order)
     return .done(status, "The total is \(order.currency.text(of: order.total)). \(order.spoken(shares))") { writer in
       writer.shares(shares, order.currency)
-      writer.field("splitType", order.split.word)
+      writer.field("splitType", word: order.split.word)
       writer.money("total", order.total, order.currency)
     }
   }
@@ -100,32 +101,5 @@ extension CollaborativeOrder {
   func spoken(_ shares: [Share]) -> String {
     let parts = shares.prefix(20).map { "\($0.name) pays \(currency.text(of: $0.amount))" }
     return enumeration(parts + (shares.count > 20 ? ["the others pay the rest"] : [])) + "."
-  }
-}
-
-extension Split {
-  fileprivate var word: String {
-    switch self {
-    case .equal: "equal"
-    case .itemized: "itemized"
-    case .custom: "custom"
-    case .percentage: "percentage"
-    case .shares: "shares"
-    }
-  }
-}
-
-extension JSONWriter {
-  mutating func shares(_ shares: [Share], _ currency: Currency) {
-    key("shares")
-    beginArray()
-    for share in shares {
-      beginObject()
-      field("participantId", share.participant.value)
-      field("participantName", share.name)
-      money("amount", share.amount, currency)
-      endObject()
-    }
-    endArray()
   }
 }
