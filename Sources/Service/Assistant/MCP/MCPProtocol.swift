@@ -1,4 +1,5 @@
 internal import Foundation
+import Directory
 import JSONText
 
 /// What is to be done about a request to the endpoint.
@@ -271,7 +272,7 @@ struct MCPProtocol: Sendable {
       id = "mcp/named/\(given)"
     } else if tool.effect != .reads, let request = reply.id {
       let fingerprint = Assistant.Request(id: nil, tool: name, arguments: arguments).fingerprint
-      id = "mcp/" + ToolCall.digest("\(request.name)\n\(fingerprint)")
+      id = "mcp/" + shortDigest("\(request.name)\n\(fingerprint)")
     }
     return .call(Assistant.Request(id: id, tool: name, arguments: arguments), conversation, reply)
   }

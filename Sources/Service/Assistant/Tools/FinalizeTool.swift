@@ -1,6 +1,7 @@
 import JSONText
 import Ordering
 import RoomCore
+import Wire
 
 /// An order is finalized in two steps, because what was misheard cannot be unsaid: the first answers with a summary for
 /// reading aloud and a token, the second, with the token, finalizes that very state of the order and no other.

@@ -1,6 +1,7 @@
 import JSONText
 import Ordering
 import RoomCore
+import Wire
 
 // MARK: - Coming to an order
 
