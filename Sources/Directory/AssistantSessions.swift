@@ -159,7 +159,7 @@ extension RecordTransaction {
     ).first.map { row in AnsweredCall(id: call, fingerprint: try row.text(0), result: try row.text(1)) }
   }
 
-  fileprivate func deleteSession(_ id: String) throws {
+  func deleteSession(_ id: String) throws {
     try run("DELETE FROM assistant_calls WHERE session = $1", [.text(id)])
     try run("DELETE FROM assistant_sessions WHERE id = $1", [.text(id)])
   }

@@ -29,23 +29,6 @@ private enum Erasure {
     "DELETE FROM customers WHERE tenant = $1 AND phone = $2",
   ]
 
-  /// Conversations with them, and what was answered about them in others. Parameters as below.
-  static let said = [
-    """
-    DELETE FROM assistant_calls WHERE session IN (SELECT id FROM assistant_sessions WHERE tenant = $1)
-      AND (result LIKE $2 OR session IN (
-        SELECT id FROM assistant_sessions WHERE tenant = $1 AND (phone = $3 OR order_state LIKE $2)))
-    """,
-    "DELETE FROM assistant_sessions WHERE tenant = $1 AND (phone = $3 OR order_state LIKE $2)",
-  ]
-
-  /// What waits to be sent to the tenant's servers, or was: with a pseudonym in the number's place. `$1` is the tenant, `$2`
-  /// the number, `$3` the pseudonym, `$4` a pattern for the number.
-  static let sent = """
-    UPDATE webhook_deliveries SET data = replace(data, $2, $3), attempts = replace(attempts, $2, $3)
-    WHERE endpoint IN (SELECT id FROM webhook_endpoints WHERE tenant = $1) AND (data LIKE $4 OR attempts LIKE $4)
-    """
-
   /// How far the clocks of nodes may be apart.
   static let skew = Duration.seconds(300)
 }
@@ -70,10 +53,10 @@ extension Directory {
   /// - Throws: `customer_not_found`.
   public func eraseCustomer(_ tenant: String, _ phone: PhoneNumber) async throws {
     let (now, pseudonym) = (now(), Pseudonym(makeID()))
-    // All orders are looked at, which takes its time, before others are kept from writing; then only the new ones.
+    // All is looked at, which takes its time, before others are kept from writing; then only what is new.
     let earlier = try await store.readRecords { records in
       _ = try records.requireCustomer(tenant, phone)
-      return try records.orders(saying: phone, tenant, since: Timestamp(millis: 0)).map(\.id)
+      return try records.traces(of: phone, tenant, since: Timestamp(millis: 0))
     }
     let since = now.advanced(by: .zero - Erasure.skew)
     try await store.writeRecords { records in
@@ -87,19 +70,10 @@ extension Directory {
         order.erase(customer, as: pseudonym, at: now)
         try records.replace(order)
       }
-      let others = try records.orders(saying: phone, tenant, since: since).map(\.id)
-      for id in Set(earlier + others) {
-        guard var order = try records.order(tenant, id) else { continue }
-        order.erase(participant: phone, as: pseudonym, at: now)
-        try records.replace(order)
-      }
-      try records.eraseGuest(phone, tenant)
+      try records.eraseGuest(phone, tenant, as: pseudonym)
+      try records.erase(earlier, phone, tenant, as: pseudonym, at: now)
+      try records.erase(try records.traces(of: phone, tenant, since: since), phone, tenant, as: pseudonym, at: now)
       for sql in Erasure.renaming { try records.run(sql, .text(tenant), .text(phone.text), .text(pseudonym.text)) }
-      try records.run(
-        Erasure.sent, .text(tenant), .text(phone.text), .text(pseudonym.text), .text("%\(phone.text)%"))
-      for sql in Erasure.said {
-        try records.run(sql, .text(tenant), .text("%\(phone.text)%"), .text(phone.text))
-      }
       for sql in Erasure.deleting { try records.run(sql, .text(tenant), .text(phone.text)) }
     }
   }
@@ -120,14 +94,6 @@ extension RecordTransaction {
     try all { token in
       try orders(DirectoryQueries.ordersOfCustomer, tenant, phone.text, Self.pageSize, token)
     }
-  }
-
-  /// Orders of anybody in whose words the number stands.
-  fileprivate func orders(
-    saying phone: PhoneNumber, _ tenant: String, since: Timestamp
-  ) throws -> [PlacedOrder] {
-    try run(DirectoryQueries.ordersSaying, .text(tenant), .integer(since.millis), .text("%\(phone.text)%"))
-      .map { try PlacedOrder($0, tenant: tenant) }
   }
 
   private static var pageSize: Int { 200 }

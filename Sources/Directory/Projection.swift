@@ -10,11 +10,11 @@ extension Directory {
   ///
   /// All of it is one transaction with taking the reports away, so it happens once, whoever does it and however often.
   ///
-  /// - Returns: how many reports there were.
+  /// - Returns: how many reports there were, at most `mostReportsAtOnce`.
   @discardableResult
   public func project(_ room: RoomID) async throws -> Int {
     try await store.writeRecords { records in
-      let reports = try records.reports(of: room)
+      let reports = try records.reports(of: room, limit: Self.mostReportsAtOnce)
       for report in reports {
         try records.project(report, of: room)
         try records.remove(report)
@@ -22,6 +22,8 @@ extension Directory {
       return reports.count
     }
   }
+
+  public static let mostReportsAtOnce = 100
 
   /// Rooms whose reports wait, each with a number to go on behind.
   public func reportingRooms(after: Int64, limit: Int) async throws -> [(room: RoomID, number: Int64)] {

@@ -46,11 +46,12 @@ extension Directory {
 
   /// Lets a member of the circle into an order.
   ///
-  /// - Throws: `order_not_found`, `not_member`, `customer_not_found`.
+  /// - Throws: `order_not_found`, `order_ended`, `not_member`, `customer_not_found`.
   public func joinOrder(_ tenant: String, _ id: String, _ phone: PhoneNumber) async throws -> OrderAdmission {
     let (now, participant) = (now(), makeID())
     return try await store.writeRecords { records in
       let order = try records.requireSharedOrder(tenant, id, for: phone)
+      if order.status.isTerminal { throw RecordRejection(.orderEnded, "the order is \(order.status.rawValue)") }
       return try records.admit(phone, to: order, as: ParticipantID(participant), at: now)
     }
   }
@@ -119,8 +120,10 @@ extension Directory {
     try await store.readRecords { records in
       let rows = try records.run(
         """
-        SELECT tenant, id FROM collaborative_orders WHERE is_open = 0 AND created_at < $1
-        ORDER BY created_at LIMIT $2
+        SELECT c.tenant, c.id FROM collaborative_orders c
+        WHERE c.is_open = 0 AND c.created_at < $1 AND c.status IN ('active', 'locked') AND EXISTS (
+          SELECT 1 FROM order_participants p WHERE p.collaborative_order = c.id AND p.participant = c.initiated_by)
+        ORDER BY c.created_at LIMIT $2
         """, [.integer(time.millis), RecordValue(limit)])
       return try rows.map { row in
         let order = try records.requireSharedOrder(try row.text(0), try row.text(1))
@@ -219,17 +222,43 @@ extension RecordTransaction {
   }
 
   /// Takes a customer out of all orders that they took part in. Those are few, beside what a customer orders alone.
-  func eraseGuest(_ phone: PhoneNumber, _ tenant: String) throws {
+  func eraseGuest(_ phone: PhoneNumber, _ tenant: String, as pseudonym: Pseudonym) throws {
     let rows = try run(
-      "SELECT collaborative_order, participant FROM order_participants WHERE tenant = $1 AND phone = $2",
+      "SELECT collaborative_order, participant, name FROM order_participants WHERE tenant = $1 AND phone = $2",
       [.text(tenant), .text(phone.text)])
     for row in rows {
-      guard let order = try sharedOrder(tenant, try row.text(0)), var state = order.state else { continue }
-      let participant = ParticipantID(try row.text(1))
+      let (id, participant) = (try row.text(0), ParticipantID(try row.text(1)))
+      // Nobody is left who could have its room begin.
+      try run(
+        """
+        UPDATE collaborative_orders SET status = 'cancelled', is_open = 1 WHERE id = $1 AND is_open = 0
+          AND initiated_by = $2
+        """, [.text(id), .text(participant.value)])
+      guard let order = try sharedOrder(tenant, id) else { continue }
+      for var placed in try run(DirectoryQueries.ordersPlacedBy, [.text(id)]).map({
+        try PlacedOrder($0, tenant: tenant)
+      }) {
+        placed.erase(guestCalled: try row.text(2), as: pseudonym)
+        try replace(placed)
+      }
+      guard var state = order.state else { continue }
       state.redact { $0 == participant }
       try update(order, state)
     }
     try run("DELETE FROM order_participants WHERE tenant = $1 AND phone = $2", [.text(tenant), .text(phone.text)])
+  }
+
+  /// Takes a customer out of an order that began without the records, and in which they took part under a customer's id.
+  func erase(_ phone: PhoneNumber, as pseudonym: Pseudonym, fromOrder id: String, _ tenant: String) throws {
+    guard let order = try sharedOrder(tenant, id), var state = order.state else { return }
+    let customer = ParticipantID("\(tenant)_\(phone.text)")
+    state.redact { $0 == customer }
+    try update(order, state)
+    try run(
+      """
+      UPDATE collaborative_orders
+      SET state = replace(state, $2, $3), initiated_by = replace(initiated_by, $2, $3) WHERE id = $1
+      """, [.text(id), .text(phone.text), .text(pseudonym.text)])
   }
 
   func update(_ order: SharedOrder, _ state: CollaborativeOrder) throws {

@@ -12,9 +12,13 @@ package struct TokenIdentity: Sendable, Equatable {
 
   /// The command as the identity may give it; nil if it is for another tenant.
   func admit(_ command: OrderCommand) -> OrderCommand? {
-    guard let tenant, case .join(var join) = command else { return command }
-    guard join.tenant == nil || join.tenant == tenant else { return nil }
-    join.tenant = tenant
+    guard case .join(var join) = command else { return command }
+    if let tenant {
+      guard join.tenant == nil || join.tenant == tenant else { return nil }
+      join.tenant = tenant
+    } else {
+      join.warrant = .room
+    }
     return .join(join)
   }
 }

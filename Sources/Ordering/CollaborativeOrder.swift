@@ -20,6 +20,8 @@ public struct CollaborativeOrder: Sendable, Equatable {
   public var initiatedBy: ParticipantID
   /// Whether only those join for whom the records vouch.
   public var isForMembers: Bool
+  /// Whether nobody but the room's clients hears of it: nobody has vouched for the tenant that it names.
+  public var isUnreported: Bool
   public var owner: ParticipantID
   /// In the order in which they joined.
   public var participants: [Participant]

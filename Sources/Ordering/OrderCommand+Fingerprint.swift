@@ -13,7 +13,7 @@ extension OrderCommand: RoomCommand {
       hasher.combine(join.tenant)
       hasher.combine(join.circle)
       hasher.combine(join.phone)
-      if join.warrant != .none { hasher.combine(join.warrant.rawValue) }
+      if join.warrant != .none, join.warrant != .room { hasher.combine(join.warrant.rawValue) }
     case .leave(let removeItems):
       hasher.combine("leave")
       hasher.combine(removeItems)
@@ -21,9 +21,9 @@ extension OrderCommand: RoomCommand {
       hasher.combine("add_item")
       hasher.combine(item.id)
       hasher.combine(item.dishName)
-      hasher.combine(item.dishType.rawValue)
+      hasher.combine((item.dishType?.rawValue ?? "of the menu") as String)
       hasher.combine(item.quantity)
-      hasher.combine(item.price)
+      if let price = item.price { hasher.combine(price) } else { hasher.combine("of the menu" as String) }
       hasher.combine(item.customization)
     case .removeItem(let id):
       hasher.combine("remove_item")

@@ -47,6 +47,8 @@ public enum OrderCommand: Sendable, Equatable {
   public enum Warrant: String, Sendable, CaseIterable {
     /// Nobody.
     case none
+    /// A token that opens the room, and says nothing of a tenant: nothing of an order that begins so is reported to one.
+    case room
     /// The records: a member of the order's circle.
     case membership
     /// The records: the circle's order begins with this member, and is for the circle's members alone.
@@ -57,14 +59,15 @@ public enum OrderCommand: Sendable, Equatable {
     /// Nil: the room chooses one.
     public var id: String?
     public var dishName: String
-    public var dishType: DishType
+    /// Nil: as the menu has it.
+    public var dishType: DishType?
     public var quantity: DecimalNumber
-    /// In major units.
-    public var price: DecimalNumber
+    /// In major units; nil: what the menu says.
+    public var price: DecimalNumber?
     public var customization: String?
 
     public init(
-      id: String? = nil, dishName: String, dishType: DishType, quantity: DecimalNumber, price: DecimalNumber,
+      id: String? = nil, dishName: String, dishType: DishType?, quantity: DecimalNumber, price: DecimalNumber?,
       customization: String? = nil
     ) {
       self.id = id

@@ -34,6 +34,7 @@ public enum OrderEvent: Sendable, Equatable {
     public var owner: ParticipantID
     /// Whether only those join for whom the records vouch.
     public var isForMembers: Bool
+    public var isUnreported: Bool
     public var limits: OrderLimits
     public var editing: EditingRule
     public var deadline: Timestamp?
@@ -42,7 +43,7 @@ public enum OrderEvent: Sendable, Equatable {
 
     public init(
       tenant: String, circle: String, currency: Currency, owner: ParticipantID,
-      isForMembers: Bool = false, limits: OrderLimits, editing: EditingRule, deadline: Timestamp?,
+      isForMembers: Bool = false, isUnreported: Bool = false, limits: OrderLimits, editing: EditingRule, deadline: Timestamp?,
       idleLimitMillis: Int64
     ) {
       self.tenant = tenant
@@ -50,6 +51,7 @@ public enum OrderEvent: Sendable, Equatable {
       self.currency = currency
       self.owner = owner
       self.isForMembers = isForMembers
+      self.isUnreported = isUnreported
       self.limits = limits
       self.editing = editing
       self.deadline = deadline

@@ -18,12 +18,14 @@ struct Turn<Logic: RoomLogic> {
   /// What was applied before is acknowledged as ever.
   let lost: Lost?
   var records: [Recorded<Logic.Event>] = []
-  var reports: [RoomReport] = []
+  /// What is to be reported, with the state right after it. Of what is no end the last one is enough: it shows what became
+  /// of all.
+  private(set) var reported: [(record: Recorded<Logic.Event>, state: Logic.State)] = []
   /// When the room wants its timer after this turn.
   var timerDue: Timestamp?
   var timerWasDue = false
   var readings: [(@Sendable (RoomReading) -> Void, RoomReading)] = []
-  var replies: [(@Sendable (RoomReply) -> Void, RoomReply)] = []
+  private(set) var replies: [(@Sendable (RoomReply) -> Void, RoomReply)] = []
   var catchUps: [CatchUp<Logic>] = []
   var mayPassivate = false
   /// On whose account the room begins with this turn.
@@ -66,6 +68,18 @@ struct Turn<Logic: RoomLogic> {
   }
 
   var saysAnything: Bool { !subscribers.isEmpty || !readings.isEmpty || !replies.isEmpty }
+
+  mutating func report(_ record: Recorded<Logic.Event>, _ state: Logic.State) {
+    if let last = reported.last, !Logic.hasEnded(last.state) { reported.removeLast() }
+    reported.append((record, state))
+  }
+
+  var reports: [RoomReport] { reported.map { RoomReport($0.record, $0.state) } }
+
+  mutating func reply(_ reply: RoomReply, through answer: @escaping @Sendable (RoomReply) -> Void) {
+    if case .stands(_, let state) = reply { saidBytes += state.count }
+    replies.append((answer, reply))
+  }
 
   /// Forgets the texts of a state that has changed.
   mutating func stateChanged() {
@@ -157,7 +171,8 @@ extension Room {
       if mails[next].isOperation, !hasContext(for: machine, in: &turn) { break }
       switch mails[next] {
       case .request(let request, let subscriber): decide(request, from: subscriber, on: &machine, in: &turn)
-      case .ask(let question, let answer): turn.replies.append((answer, reply(to: question, on: &machine, in: &turn)))
+      case .ask(let question, let answer):
+        turn.reply(reply(to: question, on: &machine, in: &turn), through: answer)
       case .read(let answer): turn.readings.append((answer, reading(of: machine, in: &turn)))
       case .timer where turn.lost != nil: break
       case .timer:
@@ -372,9 +387,7 @@ extension Room {
     for record in records {
       machine.apply(record)
       turn.records.append(record)
-      if Logic.isReported(record.event, in: machine.state) {
-        turn.reports.append(RoomReport(record, machine.state))
-      }
+      if Logic.isReported(record.event, in: machine.state) { turn.report(record, machine.state) }
       let full = isSummedUp ? nil : announcement(of: record, state: machine.state, in: .full)
       let delta = announcement(of: record, state: machine.state, in: .delta)
       turn.announce(record.sequence, full: full, delta: delta, among: sessions)

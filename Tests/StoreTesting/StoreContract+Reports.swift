@@ -20,7 +20,7 @@ extension StoreContract {
       // The same commit again, as if its sender had not heard: it was written once.
       for _ in 0..<2 { #expect(await store.commit(commit) == .committed) }
       #expect(await store.commit(writer.makeCommit(second, 1, reports: [report(1, "{}")])) == .committed)
-      let waiting = try await records.readRecords { try $0.reports(of: first) }
+      let waiting = try await records.readRecords { try $0.reports(of: first, limit: 10) }
       #expect(waiting.map(\.sequence.number) == [1, 3])
       #expect(waiting.map(\.text) == commit.reports.map(\.text) && waiting.allSatisfy { $0.at == commit.at })
       #expect(
@@ -33,7 +33,7 @@ extension StoreContract {
         for report in waiting { try records.remove(report) }
       }
       #expect(await store.commit(commit) == .committed)
-      #expect(try await records.readRecords { try $0.reports(of: first) } == [])
+      #expect(try await records.readRecords { try $0.reports(of: first, limit: 10) } == [])
       await store.close()
     },
     Sentence("a commit that is refused reports nothing, and one of its neighbours does") { harness in

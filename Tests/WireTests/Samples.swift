@@ -38,7 +38,7 @@ extension OrderItem {
 
 extension CollaborativeOrder {
   static let sample = CollaborativeOrder(
-    tenant: "stonepot", circle: "circle_7", currency: .inr, initiatedBy: asha, isForMembers: false, owner: asha,
+    tenant: "stonepot", circle: "circle_7", currency: .inr, initiatedBy: asha, isForMembers: false, isUnreported: false, owner: asha,
     participants: [
       Participant(id: asha, name: "Asha", phoneEnding: "10", isReady: true, joinedAt: moment(0)),
       Participant(id: ravi, name: "Ravi", joinedAt: moment(5)),
@@ -172,7 +172,7 @@ extension SplitMix64 {
     CollaborativeOrder(
       tenant: text(), circle: text(),
       currency: pick([.inr, Currency(code: "JPY", minorDigits: 0), Currency(code: "KWD", minorDigits: 3)]),
-      initiatedBy: participantID(), isForMembers: once(in: 2), owner: participantID(),
+      initiatedBy: participantID(), isForMembers: once(in: 2), isUnreported: once(in: 2), owner: participantID(),
       participants: (0..<below(6)).map { _ in
         Participant(
           id: participantID(), name: text(), phoneEnding: optional { "\(10 + $0.below(90))" }, isReady: once(in: 2),

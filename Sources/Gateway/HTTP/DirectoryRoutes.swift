@@ -147,9 +147,8 @@ struct DirectoryRoutes: RecordRoutes {
     router.delete("\(base)/circles/{circle}/members/{phone}") { request, context in
       try await answer(request, context) { call in
         let phone = try tenant.phone(call.parameter("phone"), "phone")
-        let circle = try await directory.removeFromCircle(
+        let circle = try await desk.orders.removeFromCircle(
           call.tenant, call.parameter("circle"), phone, by: try tenant.phone(call.query("by") ?? "", "by"))
-        try await desk.orders.dismiss(call.tenant, phone, from: circle.id)
         return Self.entity(circle.version) { $0.circle(circle) }
       }
     }

@@ -29,8 +29,8 @@ extension RecordRoutes {
       throw Problem(RefusalNotice(code: rejection.code, message: rejection.message))
     } catch let notice as RefusalNotice {
       throw Problem(notice)
-    } catch StoreError.unavailable(let reason) {
-      throw Problem(status: 503, code: "store_unavailable", title: "The records cannot be reached now", detail: reason)
+    } catch let error as StoreError {
+      throw Problem(error)
     }
   }
 
@@ -146,6 +146,16 @@ extension TenantContext {
 }
 
 extension Problem {
+  init(_ error: StoreError) {
+    switch error {
+    case .unavailable, .closed:
+      self.init(
+        status: 503, code: "store_unavailable", title: "The records cannot be reached now", detail: error.message)
+    case .corrupt, .refused:
+      self.init(status: 500, code: "internal_error", title: "The records cannot answer this", detail: error.message)
+    }
+  }
+
   /// What a room has refused.
   init(_ notice: RefusalNotice) {
     let status: UInt =
@@ -170,7 +180,7 @@ extension Problem {
         .webhookNotFound, .deliveryNotFound, .sessionNotFound:
         404
       case .notMember, .notJoined, .notOwner: 403
-      case .ownerStays, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition, .webhookDisabled: 409
+      case .ownerStays, .orderEnded, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition, .webhookDisabled: 409
       case .versionMismatch: 412
       }
     self.init(

@@ -59,8 +59,10 @@ struct SharedOrderRoutes: RecordRoutes {
     router.post("\(order)/items") { request, context in
       try await answer(request, context) { call in
         let asked = try DishRequest(try await call.body())
-        return try await perform(
-          .addItem(try await orders.item(asked.wish, call.tenant)), call, by: asked.phone)
+        var item = asked.item
+        // Of the request's name, so that it is the same item however late the request comes again.
+        item.id = try item.id ?? call.repeatable("item").map { "item_\($0)" }
+        return try await perform(.addItem(item), call, by: asked.phone)
       }
     }
     router.post("\(order)/finalize") { request, context in

@@ -9,9 +9,10 @@ extension Decision {
       if order.items.contains(where: { $0.id == id }) { return [.unchanged] }
     }
     try TextRule.name.require(new.dishName, "data.dishName", else: .invalidItem)
+    let listed = try listed(new)
     var item = OrderItem(
-      id: new.id ?? mintedItemID, dishName: new.dishName, dishType: new.dishType,
-      quantity: try requireQuantity(new.quantity), price: try price(new.price),
+      id: new.id ?? mintedItemID, dishName: new.dishName, dishType: listed.type,
+      quantity: try requireQuantity(new.quantity), price: listed.price,
       customization: try customization(new.customization), addedBy: actor.id, addedByName: actor.name,
       addedAt: moment.now)
     try bindToMenu(&item)
@@ -96,11 +97,30 @@ extension Decision {
     return item
   }
 
+  /// What a dish is and costs: as it was said, or else as the menu has it.
+  private func listed(_ new: OrderCommand.NewItem) throws(OrderRejection) -> (type: DishType, price: Money) {
+    let dish = binding?.dish(named: new.dishName)
+    guard let type = new.dishType ?? dish?.type else {
+      throw OrderRejection(.invalidItem, binding == nil ? "data.dishType is missing" : Self.unknownDish)
+    }
+    if let number = new.price { return (type, try price(number)) }
+    guard let dish else {
+      throw OrderRejection(
+        binding == nil ? .invalidPrice : .invalidItem, binding == nil ? "data.price is missing" : Self.unknownDish)
+    }
+    return (type, dish.price(with: new.customization))
+  }
+
+  private static let unknownDish = "data.dishName is no dish of the menu"
+
+  /// The menu that the order is held to, if any.
+  private var binding: Menu? { context.menu.flatMap { $0.currency == order.currency ? $0 : nil } }
+
   /// Where there is a menu, a dish is called and costs what stands there.
   private func bindToMenu(_ item: inout OrderItem) throws(OrderRejection) {
-    guard let menu = context.menu, menu.currency == order.currency else { return }
+    guard let menu = binding else { return }
     guard let dish = menu.dish(named: item.dishName) else {
-      throw OrderRejection(.invalidItem, "data.dishName is no dish of the menu")
+      throw OrderRejection(.invalidItem, Self.unknownDish)
     }
     guard dish.isAvailable else {
       throw OrderRejection(.dishUnavailable, "\(dish.name) is not to be had now")

@@ -34,7 +34,7 @@ extension OrderLogic {
     if order.participant(id) != nil { return order.expiry(at: moment.now) == nil ? [.unchanged] : [] }
 
     try order.requireRunning(at: moment.now)
-    guard !order.isForMembers || join.warrant != .none else {
+    guard !order.isForMembers || join.warrant == .membership || join.warrant == .initiative else {
       throw OrderRejection(.notMember, "the order is for members of its circle, who are let in by the tenant's server")
     }
     guard order.status == .active || order.participants.isEmpty else {
@@ -64,6 +64,7 @@ extension OrderLogic {
     }
     return OrderEvent.Creation(
       tenant: tenant, circle: circle, currency: context.currency, owner: id, isForMembers: join.warrant == .initiative,
+      isUnreported: join.warrant == .room,
       limits: context.limits, editing: context.editing,
       deadline: context.deadlineAfterStart.map { moment.now.advanced(by: $0) },
       idleLimitMillis: context.idleLimit.clampedMillis)

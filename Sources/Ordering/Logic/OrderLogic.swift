@@ -67,9 +67,10 @@ public enum OrderLogic: RoomLogic {
   /// All ends are; of orders that the records know, changes of who takes part and what may be changed as well. The cart
   /// is the room's own business.
   public static func isReported(_ event: OrderEvent, in state: OrderRoom) -> Bool {
-    switch event {
+    guard let order = state.order, !order.isUnreported else { return false }
+    return switch event {
     case .finalized, .cancelled, .expired: true
-    case .participantLeft, .ownershipTransferred, .locked, .unlocked: state.order?.isForMembers ?? false
+    case .participantLeft, .ownershipTransferred, .locked, .unlocked: order.isForMembers
     default: false
     }
   }

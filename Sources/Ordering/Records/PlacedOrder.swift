@@ -171,6 +171,12 @@ public struct PlacedOrder: Equatable, Sendable {
     version += 1
   }
 
+  /// Takes the name of somebody out who took part in the collaborative order that placed this one.
+  public mutating func erase(guestCalled name: String, as pseudonym: Pseudonym) {
+    for index in items.indices where items[index].addedBy == name { items[index].addedBy = pseudonym.text }
+    version += 1
+  }
+
   private mutating func redact(_ phone: String, as pseudonym: Pseudonym) {
     for index in items.indices {
       items[index].dishName = items[index].dishName.replacing(phone, with: pseudonym.text)

@@ -22,6 +22,8 @@ public struct RecordRejection: Error, Equatable, Sendable {
     case notOwner = "not_owner"
     /// The owner has to hand the circle over before leaving it.
     case ownerStays = "owner_stays"
+    /// Nobody comes in any more.
+    case orderEnded = "order_ended"
     case circleClosed = "circle_closed"
     /// A dish that was ordered is not on the menu, or not to be had now.
     case dishUnavailable = "dish_unavailable"

@@ -39,6 +39,7 @@ extension OrderEvent: Storable {
       writer.field("currency", creation.currency)
       writer.field("owner", creation.owner)
       if creation.isForMembers { writer.field("forMembers", true) }
+      if creation.isUnreported { writer.field("unreported", true) }
       writer.field("limits", creation.limits)
       writer.field("editing", creation.editing.rawValue)
       writer.field("deadline", creation.deadline)
@@ -105,6 +106,7 @@ private struct Fields {
   var currency: Currency?
   var owner: ParticipantID?
   var isForMembers = false
+  var isUnreported = false
   var placement = Placement.group
   var limits: OrderLimits?
   var editing: EditingRule?
@@ -130,6 +132,7 @@ private struct Fields {
     case "currency": currency = try Currency.read(from: &reader)
     case "owner": owner = try reader.participantID()
     case "forMembers": isForMembers = try reader.bool()
+    case "unreported": isUnreported = try reader.bool()
     case "orders": placement = try reader.word(of: Placement.self)
     case "limits": limits = try OrderLimits.read(from: &reader)
     case "editing": editing = try reader.word(of: EditingRule.self)
@@ -151,7 +154,7 @@ private struct Fields {
         OrderEvent.Creation(
           tenant: reader.required(tenant, "tenant"), circle: reader.required(circle, "circle"),
           currency: reader.required(currency, "currency"), owner: reader.required(owner, "owner"),
-          isForMembers: isForMembers, limits: reader.required(limits, "limits"),
+          isForMembers: isForMembers, isUnreported: isUnreported, limits: reader.required(limits, "limits"),
           editing: reader.required(editing, "editing"),
           deadline: deadline, idleLimitMillis: reader.required(idleLimitMillis, "idleLimitMillis")))
     case "participant_joined": return try .participantJoined(reader.required(participant, "participant"))

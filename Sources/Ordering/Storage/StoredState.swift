@@ -37,6 +37,7 @@ extension CollaborativeOrder: Storable {
     writer.field("currency", currency)
     writer.field("initiatedBy", initiatedBy)
     if isForMembers { writer.field("forMembers", true) }
+    if isUnreported { writer.field("unreported", true) }
     writer.field("owner", owner)
     writer.field("participants", participants)
     writer.field("items", items)
@@ -70,6 +71,7 @@ extension CollaborativeOrder: Storable {
     var currency: Currency?
     var initiatedBy: ParticipantID?
     var isForMembers = false
+    var isUnreported = false
     var owner: ParticipantID?
     var participants: [Participant]?
     var items: [OrderItem]?
@@ -94,6 +96,7 @@ extension CollaborativeOrder: Storable {
       case "currency": currency = try Currency.read(from: &reader)
       case "initiatedBy": initiatedBy = try reader.participantID()
       case "forMembers": isForMembers = try reader.bool()
+      case "unreported": isUnreported = try reader.bool()
       case "owner": owner = try reader.participantID()
       case "participants": participants = try [Participant].read(from: &reader)
       case "items": items = try [OrderItem].read(from: &reader)
@@ -119,6 +122,7 @@ extension CollaborativeOrder: Storable {
       currency: reader.required(currency, "currency"),
       initiatedBy: reader.required(initiatedBy, "initiatedBy"),
       isForMembers: isForMembers,
+      isUnreported: isUnreported,
       owner: reader.required(owner, "owner"),
       participants: reader.required(participants, "participants"),
       items: reader.required(items, "items"),

@@ -53,7 +53,21 @@ package struct CollaborativeOrders: Sendable {
   private func enter(_ admission: OrderAdmission) async throws -> OrderSeat {
     if !admission.isOpen { try await open(admission) }
     let view = try await ask(join(admission.guest, .membership, of: admission.order), admission.order)
+    // The room says nothing against who comes after its end, and takes them in no more.
+    if let ended = RefusalNotice(endOf: view.state) { throw ended }
+    try await checkMembership(of: admission)
     return OrderSeat(order: admission.order, guest: admission.guest, isNew: admission.isNew, view: view)
+  }
+
+  /// Who left the circle while they came in leaves the room as well.
+  private func checkMembership(of admission: OrderAdmission) async throws {
+    let (order, guest) = (admission.order, admission.guest)
+    do {
+      _ = try await directory.admission(order.tenant, order.id, guest.phone)
+    } catch let rejection as RecordRejection where rejection.code == .notMember || rejection.code == .notJoined {
+      try await dismiss(guest, from: order)
+      throw rejection
+    }
   }
 
   /// Has the order's room begin; it may have done so already.
@@ -69,6 +83,7 @@ package struct CollaborativeOrders: Sendable {
       do {
         let before = now().advanced(by: .zero - Self.patience)
         for admission in try await directory.unopenedOrders(before: before) {
+          if Task.isCancelled { return }
           do {
             try await open(admission)
           } catch {
@@ -134,15 +149,35 @@ package struct CollaborativeOrders: Sendable {
       order: try await directory.sharedOrder(tenant, order), sequence: view.sequence, state: view.state)
   }
 
-  /// Who is no longer in the circle takes no part in what it orders now. To be called when the circle has changed, and,
-  /// for all circles, before a customer is erased.
+  // MARK: Leaving
+
+  /// Takes somebody out of a circle, and out of what it orders now. To be repeated until it is done.
+  package func removeFromCircle(
+    _ tenant: String, _ circle: String, _ phone: PhoneNumber, by remover: PhoneNumber
+  ) async throws -> Circle {
+    do {
+      let circle = try await directory.removeFromCircle(tenant, circle, phone, by: remover)
+      try await dismiss(tenant, phone, from: circle.id)
+      return circle
+    } catch let rejection as RecordRejection where rejection.code == .notMember && remover == phone {
+      // They may have left the circle before, and not the order.
+      try await dismiss(tenant, phone, from: circle)
+      throw rejection
+    }
+  }
+
+  /// Takes somebody out of what their circles order now, before all records forget them.
   package func dismiss(_ tenant: String, _ phone: PhoneNumber, from circle: String? = nil) async throws {
     for (order, guest) in try await directory.runningSeats(of: phone, in: circle, tenant) {
-      do {
-        _ = try await ask(operation(.leave(removeItems: false), by: guest), order)
-      } catch let notice as RefusalNotice where notice.code == "not_joined" || notice.isEndOfOrder {
-        // They have left themselves.
-      }
+      try await dismiss(guest, from: order)
+    }
+  }
+
+  private func dismiss(_ guest: SharedOrder.Guest, from order: SharedOrder) async throws {
+    do {
+      _ = try await ask(operation(.leave(removeItems: false), by: guest), order)
+    } catch let notice as RefusalNotice where notice.code == OrderRejection.Kind.notJoined.rawValue || notice.isEndOfOrder {
+      // They have left themselves.
     }
   }
 
@@ -188,7 +223,19 @@ extension SequenceNumber {
 }
 
 extension RefusalNotice {
-  fileprivate var isEndOfOrder: Bool {
-    ["order_finalized", "order_cancelled", "order_expired"].contains(code)
+  private static let ends = [OrderRejection.Kind.orderFinalized, .orderCancelled, .orderExpired].map(\.rawValue)
+
+  fileprivate var isEndOfOrder: Bool { Self.ends.contains(code) }
+
+  /// Nil: the order goes on.
+  fileprivate init?(endOf order: CollaborativeOrder) {
+    let kind: OrderRejection.Kind
+    switch order.status {
+    case .active, .locked: return nil
+    case .finalized: kind = .orderFinalized
+    case .cancelled: kind = .orderCancelled
+    case .expired: kind = .orderExpired
+    }
+    self.init(code: kind.rawValue, message: "the order is \(order.status.rawValue)")
   }
 }

@@ -39,7 +39,11 @@ package final class Projector: Sendable {
 
   /// Deals with what a room has reported; the records show it when this returns.
   package func project(_ room: RoomID) async throws {
-    projected.increment(by: try await directory.project(room))
+    while true {
+      let count = try await directory.project(room)
+      projected.increment(by: count)
+      if count < Directory.mostReportsAtOnce { return }
+    }
   }
 
   /// Until the task is cancelled.
@@ -58,7 +62,7 @@ package final class Projector: Sendable {
   }
 
   private func projectWaiting() async {
-    while let room = waiting.withLock({ $0.popFirst() }) { await attempt(room) }
+    while !Task.isCancelled, let room = waiting.withLock({ $0.popFirst() }) { await attempt(room) }
   }
 
   /// What is found here was left behind, or is being dealt with by somebody else: a report that stays whatever is done is
@@ -68,7 +72,7 @@ package final class Projector: Sendable {
     do {
       while !Task.isCancelled {
         let found = try await directory.reportingRooms(after: after, limit: Self.roomsPerLook)
-        for room in Set(found.map(\.room)) { await attempt(room) }
+        for room in Set(found.map(\.room)) where !Task.isCancelled { await attempt(room) }
         guard found.count == Self.roomsPerLook, let last = found.last else { return }
         after = last.number
       }

@@ -11,7 +11,7 @@ public struct StoredReport: Sendable, Equatable {
 
 extension RecordTransaction {
   /// What a room has reported and nobody has dealt with, in order.
-  public func reports(of room: RoomID, limit: Int = 100) throws -> [StoredReport] {
+  public func reports(of room: RoomID, limit: Int) throws -> [StoredReport] {
     try run(
       "SELECT id, sequence, at, text FROM outbox WHERE room = $1 ORDER BY id LIMIT $2",
       [.text(room.name), RecordValue(limit)]

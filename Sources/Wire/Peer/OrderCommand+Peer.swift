@@ -64,9 +64,9 @@ extension OrderCommand: PeerCommand {
     case .addItem(let item):
       writer.write(optional: item.id) { $0.write($1) }
       writer.write(item.dishName)
-      writer.write(item.dishType.rawValue)
+      writer.write(optional: item.dishType) { $0.write($1.rawValue) }
       writer.write(item.quantity)
-      writer.write(item.price)
+      writer.write(optional: item.price) { $0.write($1) }
       writer.write(optional: item.customization) { $0.write($1) }
     case .removeItem(let id): writer.write(id)
     case .updateQuantity(let id, let quantity):
@@ -158,9 +158,9 @@ extension OrderCommand.NewItem {
   fileprivate init(from reader: inout BinaryReader) throws(BinaryError) {
     let id = try reader.optionalText()
     let dishName = try reader.text()
-    let dishType = try reader.word(DishType.self)
+    let dishType = try reader.optionalWord(DishType.self)
     let quantity = try reader.decimal()
-    let price = try reader.decimal()
+    let price = try reader.optionalDecimal()
     self.init(
       id: id, dishName: dishName, dishType: dishType, quantity: quantity, price: price,
       customization: try reader.optionalText())

@@ -28,33 +28,10 @@ public struct StartRequest: Equatable, Sendable {
   }
 }
 
-/// A dish as somebody asks for it; what the tenant's menu says about it need not be said.
-public struct DishWish: Equatable, Sendable {
-  public var id: String?
-  public var dishName: String
-  public var dishType: DishType?
-  public var quantity: DecimalNumber
-  /// In major units.
-  public var price: DecimalNumber?
-  public var customization: String?
-
-  public init(
-    id: String? = nil, dishName: String, dishType: DishType? = nil, quantity: DecimalNumber,
-    price: DecimalNumber? = nil, customization: String? = nil
-  ) {
-    self.id = id
-    self.dishName = dishName
-    self.dishType = dishType
-    self.quantity = quantity
-    self.price = price
-    self.customization = customization
-  }
-}
-
 /// `{phone, dishName, quantity?, dishType?, price?, customization?, id?}`: a dish, and who wants it.
 public struct DishRequest: Equatable, Sendable {
   public let phone: String
-  public let wish: DishWish
+  public let item: OrderCommand.NewItem
 
   public init(_ body: [UInt8]) throws(WireError) {
     self = try readObject(body) { reader throws(WireError) in try DishRequest(from: &reader) }
@@ -81,7 +58,7 @@ public struct DishRequest: Equatable, Sendable {
       }
     }
     self.phone = try phone.required().text
-    wish = DishWish(
+    item = OrderCommand.NewItem(
       id: id.value, dishName: try dishName.required(), dishType: dishType.value, quantity: quantity.value ?? 1,
       price: price.value, customization: customization.value)
   }

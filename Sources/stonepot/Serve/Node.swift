@@ -121,7 +121,7 @@ struct Node {
     let rooms = RoomsService(
       registry: registry, gateway: gateway, agent: member?.agent, deadlines: Deadlines(), logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
-    let own: [any Service] = [rooms, StatisticsService(store: store), RecordsService(records: records, link: link)]
+    let own: [any Service] = [RecordsService(records: records, link: link), rooms, StatisticsService(store: store)]
     try await run(gateway, member, [sender] + cluster + own, beginning.hangups)
     // Outcomes are posted to the loops until the store is closed.
     await store.close()

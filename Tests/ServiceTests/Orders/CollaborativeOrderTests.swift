@@ -201,26 +201,25 @@ struct CollaborativeOrderTests {
       options: [Menu.Option(name: "Ghee", price: Money(minorUnits: 1000))])
     _ = try await directory.putMenu("t", [dal], currency: .inr)
     let id = try await orders.start("t", circle: circle.id, by: try Self.phone(0)).order.id
-    func add(_ wish: DishWish) async throws -> String? {
+    func add(_ item: OrderCommand.NewItem) async throws -> String? {
       try await code {
-        let item = try await orders.item(wish, "t")
-        _ = try await orders.perform(.addItem(item), "t", id, by: try Self.phone(0), operation: "\(wish)")
+        _ = try await orders.perform(.addItem(item), "t", id, by: try Self.phone(0), operation: "\(item)")
       }
     }
-    #expect(try await add(DishWish(dishName: "dal", quantity: 1)) == nil)
-    #expect(try await add(DishWish(dishName: "Dal", quantity: 1, customization: "ghee, no salt")) == nil)
+    #expect(try await add(OrderCommand.NewItem(dishName: "dal", dishType: nil, quantity: 1, price: nil)) == nil)
+    #expect(try await add(OrderCommand.NewItem(dishName: "Dal", dishType: nil, quantity: 1, price: nil, customization: "ghee, no salt")) == nil)
     #expect(
       try await orders.view("t", id).state.items.map { [$0.dishName, "\($0.price.minorUnits)"] }
         == [["Dal", "12000"], ["Dal", "13000"]])
     #expect(
-      try await add(DishWish(dishName: "Dal", dishType: .veg, quantity: 1, price: 100)) == "invalid_price")
+      try await add(OrderCommand.NewItem(dishName: "Dal", dishType: .veg, quantity: 1, price: 100)) == "invalid_price")
     #expect(
-      try await add(DishWish(dishName: "Naan", dishType: .veg, quantity: 1, price: 100)) == "invalid_item")
+      try await add(OrderCommand.NewItem(dishName: "Naan", dishType: .veg, quantity: 1, price: 100)) == "invalid_item")
 
     dal.isAvailable = false
     _ = try await directory.putMenu("t", [dal], currency: .inr)
     await node.book.look()
-    #expect(try await add(DishWish(dishName: "DAL", quantity: 1)) == "dish_unavailable")
+    #expect(try await add(OrderCommand.NewItem(dishName: "DAL", dishType: nil, quantity: 1, price: nil)) == "dish_unavailable")
     // Another tenant has none.
     #expect(node.book.context(of: "t")?.menu != nil)
     await node.stop()

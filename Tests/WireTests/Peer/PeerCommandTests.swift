@@ -84,7 +84,7 @@ struct PeerCommandTests {
     #expect(
       OrderCommand.addItem(
         .init(id: nil, dishName: "D", dishType: .veg, quantity: 1, price: DecimalNumber(significand: 45, exponent: -1))
-      ).peerBytes == [3, 0, 1, 0x44, 3, 0x76, 0x65, 0x67, 2, 0, 90, 1, 0])
+      ).peerBytes == [3, 0, 1, 0x44, 1, 3, 0x76, 0x65, 0x67, 2, 0, 1, 90, 1, 0])
   }
 }
 
@@ -96,13 +96,13 @@ extension SplitMix64 {
       .join(
         .init(
           name: text(), tenant: optional { $0.text() }, circle: optional { $0.text() }, phone: optional { $0.text() },
-          warrant: pick([.none, .membership, .initiative])))
+          warrant: pick([.none, .room, .membership, .initiative])))
     case 1: .leave(removeItems: once(in: 2))
     case 2:
       .addItem(
         .init(
-          id: optional { $0.text() }, dishName: text(), dishType: pick([.veg, .nonVeg]), quantity: decimal(),
-          price: decimal(), customization: optional { $0.text() }))
+          id: optional { $0.text() }, dishName: text(), dishType: optional { $0.pick([.veg, .nonVeg]) }, quantity: decimal(),
+          price: optional { $0.decimal() }, customization: optional { $0.text() }))
     case 3: .removeItem(id: text())
     case 4: .updateQuantity(id: text(), quantity: decimal())
     case 5:
