@@ -43,7 +43,8 @@ public enum OrderEvent: Sendable, Equatable {
 
     public init(
       tenant: String, circle: String, currency: Currency, owner: ParticipantID,
-      isForMembers: Bool = false, isUnreported: Bool = false, limits: OrderLimits, editing: EditingRule, deadline: Timestamp?,
+      isForMembers: Bool = false, isUnreported: Bool = false, limits: OrderLimits, editing: EditingRule,
+      deadline: Timestamp?,
       idleLimitMillis: Int64
     ) {
       self.tenant = tenant

@@ -38,7 +38,8 @@ extension OrderItem {
 
 extension CollaborativeOrder {
   static let sample = CollaborativeOrder(
-    tenant: "stonepot", circle: "circle_7", currency: .inr, initiatedBy: asha, isForMembers: false, isUnreported: false, owner: asha,
+    tenant: "stonepot", circle: "circle_7", currency: .inr, initiatedBy: asha, isForMembers: false, isUnreported: false,
+    owner: asha,
     participants: [
       Participant(id: asha, name: "Asha", phoneEnding: "10", isReady: true, joinedAt: moment(0)),
       Participant(id: ravi, name: "Ravi", joinedAt: moment(5)),

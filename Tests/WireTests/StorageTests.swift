@@ -69,7 +69,8 @@ import Testing
   @Test func aMissingFieldIsNamed() throws {
     let optional: Set = [
       "customization", "deadline", "maxTotalMinor", "phoneEnding", "ready", "order", "charges", "finalizedAt", "shares",
-      "undoable", "forMembers", "unreported", "orders", "maxItems", "maxParticipants", "tax", "delivery", "tip", "discount",
+      "undoable", "forMembers", "unreported", "orders", "maxItems", "maxParticipants", "tax", "delivery", "tip",
+      "discount",
     ]
     var named: Set<String> = []
     func check(_ bytes: [UInt8], _ read: ([UInt8]) throws -> Void) throws {

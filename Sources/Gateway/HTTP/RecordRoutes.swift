@@ -180,7 +180,9 @@ extension Problem {
         .webhookNotFound, .deliveryNotFound, .sessionNotFound:
         404
       case .notMember, .notJoined, .notOwner: 403
-      case .ownerStays, .orderEnded, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition, .webhookDisabled: 409
+      case .ownerStays, .orderEnded, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition,
+        .webhookDisabled:
+        409
       case .versionMismatch: 412
       }
     self.init(

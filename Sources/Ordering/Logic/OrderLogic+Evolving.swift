@@ -14,7 +14,8 @@ extension CollaborativeOrder {
   init(_ creation: OrderEvent.Creation, at now: Timestamp) {
     self.init(
       tenant: creation.tenant, circle: creation.circle, currency: creation.currency, initiatedBy: creation.owner,
-      isForMembers: creation.isForMembers, isUnreported: creation.isUnreported, owner: creation.owner, participants: [], items: [], charges: Charges(),
+      isForMembers: creation.isForMembers, isUnreported: creation.isUnreported, owner: creation.owner, participants: [],
+      items: [], charges: Charges(),
       split: .equal, status: .active,
       deadline: creation.deadline, limits: creation.limits, idleLimitMillis: creation.idleLimitMillis,
       editing: creation.editing, createdAt: now, updatedAt: now, finalizedAt: nil, placement: .group, shares: nil,

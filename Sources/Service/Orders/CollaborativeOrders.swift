@@ -176,7 +176,9 @@ package struct CollaborativeOrders: Sendable {
   private func dismiss(_ guest: SharedOrder.Guest, from order: SharedOrder) async throws {
     do {
       _ = try await ask(operation(.leave(removeItems: false), by: guest), order)
-    } catch let notice as RefusalNotice where notice.code == OrderRejection.Kind.notJoined.rawValue || notice.isEndOfOrder {
+    } catch let notice as RefusalNotice
+      where notice.code == OrderRejection.Kind.notJoined.rawValue || notice.isEndOfOrder
+    {
       // They have left themselves.
     }
   }

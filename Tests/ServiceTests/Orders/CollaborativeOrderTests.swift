@@ -207,7 +207,10 @@ struct CollaborativeOrderTests {
       }
     }
     #expect(try await add(OrderCommand.NewItem(dishName: "dal", dishType: nil, quantity: 1, price: nil)) == nil)
-    #expect(try await add(OrderCommand.NewItem(dishName: "Dal", dishType: nil, quantity: 1, price: nil, customization: "ghee, no salt")) == nil)
+    #expect(
+      try await add(
+        OrderCommand.NewItem(dishName: "Dal", dishType: nil, quantity: 1, price: nil, customization: "ghee, no salt"))
+        == nil)
     #expect(
       try await orders.view("t", id).state.items.map { [$0.dishName, "\($0.price.minorUnits)"] }
         == [["Dal", "12000"], ["Dal", "13000"]])
@@ -219,7 +222,9 @@ struct CollaborativeOrderTests {
     dal.isAvailable = false
     _ = try await directory.putMenu("t", [dal], currency: .inr)
     await node.book.look()
-    #expect(try await add(OrderCommand.NewItem(dishName: "DAL", dishType: nil, quantity: 1, price: nil)) == "dish_unavailable")
+    #expect(
+      try await add(OrderCommand.NewItem(dishName: "DAL", dishType: nil, quantity: 1, price: nil)) == "dish_unavailable"
+    )
     // Another tenant has none.
     #expect(node.book.context(of: "t")?.menu != nil)
     await node.stop()

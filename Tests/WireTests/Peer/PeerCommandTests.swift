@@ -101,7 +101,8 @@ extension SplitMix64 {
     case 2:
       .addItem(
         .init(
-          id: optional { $0.text() }, dishName: text(), dishType: optional { $0.pick([.veg, .nonVeg]) }, quantity: decimal(),
+          id: optional { $0.text() }, dishName: text(), dishType: optional { $0.pick([.veg, .nonVeg]) },
+          quantity: decimal(),
           price: optional { $0.decimal() }, customization: optional { $0.text() }))
     case 3: .removeItem(id: text())
     case 4: .updateQuantity(id: text(), quantity: decimal())

@@ -1,5 +1,5 @@
-internal import Foundation
 import Directory
+internal import Foundation
 import JSONText
 
 /// What is to be done about a request to the endpoint.

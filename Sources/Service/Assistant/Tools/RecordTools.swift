@@ -33,10 +33,7 @@ extension Tool {
     ], answers: [Parameter("order", .object([]))], effect: .adds
   ) { call in
     let phone = try call.customer()
-    let before = try await call.placedOrder(of: phone)
-    let order = try await call.directory.reorder(
-      call.tenant, before.id, kind: call.text("orderType").flatMap { PlacedOrder.Kind(rawValue: $0) },
-      session: call.session, id: call.id(of: "order"))
+    let order = try await call.orderAgain(for: phone)
     return ToolOutcome(
       .done("placed", "I have ordered again: \(order.spoken).") { writer in
         writer.key("order")
@@ -81,6 +78,18 @@ extension Tool {
 }
 
 extension ToolCall {
+  fileprivate func orderAgain(for phone: PhoneNumber) async throws -> PlacedOrder {
+    let name = id(of: "order")
+    do {
+      // The call is made again, and what it made is now the last order.
+      return try await directory.order(tenant, name)
+    } catch let rejection as RecordRejection where rejection.code == .orderNotFound {
+      return try await directory.reorder(
+        tenant, try await placedOrder(of: phone).id, kind: text("orderType").flatMap { PlacedOrder.Kind(rawValue: $0) },
+        session: session, id: name)
+    }
+  }
+
   /// The order of the customer's that is to be placed again.
   fileprivate func placedOrder(of phone: PhoneNumber) async throws -> PlacedOrder {
     guard let id = text("orderId") else {
