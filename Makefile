@@ -67,7 +67,7 @@ build: setup
 
 # Tests that talk to servers go in groups, one after the other: all at once they would only wait for one another, and
 # take what is late for lost. A test that hangs is ended: not all waits can be cancelled.
-TEST_GROUPS = GatewayTests LinkTests LoadTests SimulationTests StoreTests
+TEST_GROUPS = GatewayTests LinkTests LoadTests ServiceTests SimulationTests StoreTests
 RUN_TESTS = timeout --kill-after=10 900 swift test --scratch-path '$(SCRATCH)' --skip-build
 
 test: setup-test lint
