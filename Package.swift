@@ -253,7 +253,7 @@ let package = Package(
       name: "SimulationTests", dependencies: ["simulate", "TestSupport"], swiftSettings: settings),
     .testTarget(
       name: "LoadTests",
-      dependencies: ["Load"] + nio,
+      dependencies: ["Load", .product(name: "NIOHTTP2", package: "swift-nio-http2")] + nio,
       swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -246,6 +246,21 @@ struct DirectoryRouteTests {
     }
   }
 
+  @Test("a tenant has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
+  func tenantNames() async throws {
+    try await withServer { server async throws in
+      let connection = try await RawConnection.open(server.port)
+      func status(_ name: String) async throws -> Int {
+        try await connection.call("GET /v1/tenants/\(name)/orders?status=pending").status
+      }
+      let longest = String(repeating: "n", count: 64)
+      for name in ["a", "AZaz09_.~-", longest] { #expect(try await status(name) == 200, "\(name)") }
+      for name in ["a@", "a%5B", "%60a", "a%7B", "a:b", "a%20b", "a%2Fb", "%C3%A9", "e%CC%81", "a%00", longest + "n"] {
+        #expect(try await status(name) == 404, "\(name)")
+      }
+    }
+  }
+
   @Test("where tokens are asked for, records are for who has the admin token")
   func rights() async throws {
     let tokens = try await RoomTokens(secret: "a secret of at least 32 bytes, as it must be")

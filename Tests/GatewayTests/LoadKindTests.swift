@@ -1,5 +1,7 @@
+import Directory
 import Gateway
 import Load
+import Ordering
 import TestSupport
 import Testing
 
@@ -68,6 +70,112 @@ struct LoadKindTests {
       #expect(report.errors == LoadErrors())
       #expect(report.operations > 0 && report.bytesPerDelivery > 500)
       #expect(report[.response].count > 0 && report.timeline.count == 1)
+    }
+  }
+
+  /// A mix of few records, in which every operation comes as often as any other.
+  private func directory(_ rate: Double = 0) -> DirectoryScenario {
+    var scenario = DirectoryScenario(tenant: "load")
+    scenario.customers = 20
+    scenario.circles = 6
+    scenario.ordersPerCustomer = 2
+    scenario.mix = scenario.mix.mapValues { _ in 1 }
+    scenario.requestsPerSecond = rate
+    scenario.warmupSeconds = 0
+    scenario.measuredSeconds = 1
+    scenario.patienceSeconds = 60
+    return scenario
+  }
+
+  private func withRecordServer(
+    _ configure: (inout TestSettings) -> Void = { _ in }, _ body: (TestServer, LoadTarget) async throws -> Void
+  ) async throws {
+    try await withTLSServer(configure) { server, certificate, _ async throws in
+      var target = target(server)
+      target.host = "localhost"
+      target.isSecure = true
+      target.authorityPath = certificate.certificate
+      try await body(server, target)
+    }
+  }
+
+  @Test("records are read and changed over HTTP/2, as fast as they come and at a rate", arguments: [0, 100])
+  func records(rate: Double) async throws {
+    try await withRecordServer { server, target async throws in
+      let report = try await LoadRunner(.directory(directory(rate)), target: target).run()
+      #expect(report.errors == LoadErrors())
+      #expect(report.operations > 0 && report.bytesPerDelivery > 200 && report.timeline.count == 1)
+      let counts = DirectoryOperation.allCases.map { report[$0.latency].count }
+      #expect(counts.allSatisfy { $0 > 0 }, "\(counts)")
+      #expect(counts.reduce(0, +) == report[.response].count)
+      let first = try PhoneNumber("9000000000")
+      #expect(try await server.directory.orders(of: first, "load").entries.count >= 2)
+      #expect(try await server.directory.customer("load", first).version > 1)
+      #expect(try await server.directory.circles(of: first, "load").entries.contains { $0.members.count >= 4 })
+      #expect(try await !server.directory.orders(in: .confirmed, "load").entries.isEmpty)
+    }
+  }
+
+  @Test("records that are another's than was asked for, or changed by somebody else, are errors of the run")
+  func wrongRecords() async throws {
+    try await withRecordServer { server, target async throws in
+      var scenario = directory()
+      scenario.mix = ["changeStatus": 1]
+      scenario.warmupSeconds = 0.5
+      let plan = scenario
+      let run = Task { try await LoadRunner(.directory(plan), target: target).run() }
+      var cancelled = 0
+      while cancelled == 0 {
+        for order in try await server.directory.orders(in: .confirmed, "load").entries {
+          do {
+            _ = try await server.directory.updateOrderStatus("load", order.id, to: .cancelled)
+            cancelled += 1
+          } catch is RecordRejection {
+            // It has gone on.
+          }
+        }
+      }
+      let report = try await run.value
+      #expect(!report.errors.isEmpty && !report.isPassed)
+      #expect(report.errors.samples.contains { $0.contains("invalid_transition") }, "\(report.errors.samples)")
+    }
+  }
+
+  @Test("a server that refuses requests because there are too many is an error of the run")
+  func refusedRecords() async throws {
+    try await withRecordServer {
+      $0.gateway.requestsPerSecond = 200
+    } _: { server, target async throws in
+      let report = try await LoadRunner(.directory(directory(2000)), target: target).run()
+      #expect(report.errors.samples.contains { $0.contains("rate_limited") }, "\(report.errors.samples)")
+    }
+  }
+
+  @Test("a server that shows records to those with a key is given it, and without one the run does not begin")
+  func recordsKey() async throws {
+    let tokens = try await RoomTokens(secret: "a secret of at least 32 bytes, as it must be")
+    let operators = try AdminToken("an operator's token")
+    try await withRecordServer {
+      $0.gateway.tokens = tokens
+      $0.gateway.adminToken = operators
+    } _: { server, target async throws in
+      _ = try await server.directory.putTenant("load", name: "Load")
+      let key = try await server.directory.issueKey("load", label: "load").text.text
+      var target = target
+      for wrong in [nil, "nonsense"] {
+        target.recordsKey = wrong
+        await #expect(throws: LoadFailure.self) {
+          try await LoadRunner(.directory(directory()), target: target).run()
+        }
+      }
+      for right in [key, "an operator's token"] {
+        target.recordsKey = right
+        var scenario = directory(50)
+        // An operator, too, has customers that a key has made before.
+        scenario.ordersPerCustomer = 1
+        let report = try await LoadRunner(.directory(scenario), target: target).run()
+        #expect(report.errors == LoadErrors() && report.operations > 0)
+      }
     }
   }
 

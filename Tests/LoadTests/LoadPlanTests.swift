@@ -46,6 +46,13 @@ struct LoadPlanTests {
       (#"{"kind": "idle", "rooms": "many"}"#, "rooms has a value of the wrong kind"),
       (#"{"kind": "idle", "rooms": 0}"#, "rooms must be 1 to 100000"),
       (#"{"kind": "idle", "dialect": 3}"#, "dialect"),
+      (#"{"kind": "directory", "tenant": "a/b"}"#, "tenant must have"),
+      (#"{"kind": "directory", "customers": 4}"#, "membersPerCircle must be 1 to 3"),
+      (#"{"kind": "directory", "customers": 1}"#, "customers must be 2"),
+      (#"{"kind": "directory", "mix": {"dance": 1}}"#, "mix must give weights to some of getCustomer"),
+      (#"{"kind": "directory", "mix": {"getCustomer": 0}}"#, "one of them above 0"),
+      (#"{"kind": "directory", "mix": {"getCustomer": -1, "getCircle": 1}}"#, "0 to 1000"),
+      (#"{"kind": "directory", "mix": {"getCustomer": "often"}}"#, "has a value of the wrong kind"),
       (#"{"kind": "idle", "thresholds": {"errors.count": {"below": 1}}}"#, "atLeast or atMost"),
       (#"{"kind": "idle", "thresholds": {"errors.count": 1}}"#, "thresholds must be"),
     ])

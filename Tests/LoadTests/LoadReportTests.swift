@@ -48,6 +48,26 @@ struct LoadReportTests {
     #expect(comparison.unmatched.isEmpty)
   }
 
+  @Test("each kind of request is a figure, and a line of the page")
+  func operations() throws {
+    var tally = LoadTally()
+    for (number, operation) in DirectoryOperation.allCases.enumerated() {
+      tally.record(.response, nanoseconds: 1_000_000, isMain: true)
+      tally.record(operation.latency, nanoseconds: UInt64(number + 1) * 1_000_000, isMain: false)
+    }
+    var report = report()
+    report.scenario = .directory(DirectoryScenario(tenant: "t"))
+    report.latencies = tally.summaries
+    let page = report.page(title: "Load", about: "", date: "today")
+    let figures = try LoadFigures(of: report)
+    for (number, operation) in DirectoryOperation.allCases.enumerated() {
+      let median = try #require(figures["latencies.\(operation.rawValue).p50Micros"])
+      #expect(abs(median - Double(number + 1) * 1000) < 2 * Double(number + 1))
+      #expect(page.contains("<td>\(operation.rawValue)</td><td>1</td>"))
+    }
+    #expect(report[.response].count == UInt64(DirectoryOperation.allCases.count))
+  }
+
   @Test("the page needs nothing else, says what was wrong, and has its words as words")
   func page() throws {
     var report = report()

@@ -72,6 +72,20 @@ struct ReplyScanTests {
   }
 
   @Test(
+    "the elements of an array",
+    arguments: [
+      ("[]", []), (" [ 1 , \"a]\" ,{\"b\":[2]}, [3,4]] ", ["1", "\"a]\"", "{\"b\":[2]}", "[3,4]"]), ("[1", nil),
+      ("[{]", nil),
+      ("{}", nil), ("", nil), ("[1,", nil),
+    ] as [(String, [String]?)])
+  func elements(text: String, elements: [String]?) {
+    let found = Array(text.utf8).withUnsafeBytes { bytes in
+      JSONMembers.elements(of: bytes)?.map { String(decoding: $0, as: UTF8.self) }
+    }
+    #expect(found == elements)
+  }
+
+  @Test(
     "a participant's index is read from its id",
     arguments: [
       ("r-7-000", 0), ("r-7-042", 42), ("r-7-999", 999), ("r-7-04", nil), ("r-7-0042", nil), ("r-8-042", nil),

@@ -89,13 +89,13 @@ def postgres_seconds(data=None):
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def drive(processes, port, scratch, load, arguments, seconds, used=postgres_seconds):
+def drive(processes, port, scratch, load, arguments, seconds, used=postgres_seconds, authority=None):
     """Runs the driver once against several processes, the first of which it talks to; gives its report.
 
     `used` gives the processor time of their database."""
     arguments = arguments + [word for other in processes[1:] for word in ("--pid", str(other.pid))]
     began, before = time.monotonic(), used()
-    report = servers.drive(processes[0], port, scratch, load, arguments, seconds)
+    report = servers.drive(processes[0], port, scratch, load, arguments, seconds, authority)
     # From the beginning of the run to its end, connecting and filling included.
     busy = (used() - before) / (time.monotonic() - began)
     rate = report["operationsPerSecond"]

@@ -35,7 +35,7 @@ class Scenario:
     figures: list
     targets: list = dataclasses.field(default_factory=list)
     measures_disk: bool = False
-    # A server that keeps nothing has no cold rooms.
+    # The servers that it can be done to; none: to all. A server that keeps nothing has no cold rooms.
     only: tuple = ()
 
     @property
@@ -53,6 +53,10 @@ class Scenario:
     @property
     def is_cold(self):
         return self.settings["kind"] == "visits"
+
+    @property
+    def is_of_records(self):
+        return self.settings["kind"] == "directory"
 
     def arguments(self, changes):
         return [str(self.path)] + [text for name, value in changes.items() for text in ("--set", f"{name}={value}")]
@@ -139,5 +143,22 @@ ALL = [
         ],
         [Target("ready s", 2), Target("sync p99 µs", 20_000)], only=("stonepot",)),
 ]
+
+RECORD_OPERATIONS = [
+    "getCustomer", "orderHistory", "getCircle", "customerCircles", "upsertCustomer", "createOrder", "changeStatus",
+    "ordersByStatus", "changeMembers",
+]
+
+ALL.append(Scenario(
+    "directory",
+    [
+        OPS, OPS_PER_CPU,
+        Figure("PostgreSQL µs/op", lambda r: r["postgresMicrosPerOperation"], False, compared=False),
+        *times_of("response", "all"),
+        # Of each kind of request the median and the tail; the longest of few says little.
+        *(figure for operation in RECORD_OPERATIONS for figure in times_of(operation, operation)[:2]),
+        RSS, BYTES, DRIVER_COST, DRIVER_BUSY,
+    ],
+    only=("stonepot-sqlite", "stonepot-postgres")))
 
 SCENARIOS = {scenario.name: scenario for scenario in ALL}

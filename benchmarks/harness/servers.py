@@ -8,6 +8,7 @@ import pathlib
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import time
 
@@ -18,9 +19,13 @@ STOP_TIMEOUT_SECONDS = 15
 REFERENCE = "node"
 
 # The limits that protect a server from its clients are off: all clients here have one address, and are as fast as can be.
+LIMITS = " --address-limits off --address-rooms off --message-rate off"
+# HTTP/2 is spoken over TLS alone.
+RECORDS = LIMITS + " --key-rate off --tls-certificate {tmp}/server.pem --tls-key {tmp}/server.key"
 SERVERS = {
-    "stonepot": "bin/stonepot serve --listen 127.0.0.1:{port} --store sqlite:{tmp}/rooms.sqlite"
-                " --address-limits off --address-rooms off --message-rate off",
+    "stonepot": "bin/stonepot serve --listen 127.0.0.1:{port} --store sqlite:{tmp}/rooms.sqlite" + LIMITS,
+    "stonepot-sqlite": "bin/stonepot serve --listen 127.0.0.1:{port} --store sqlite:{tmp}/rooms.sqlite" + RECORDS,
+    "stonepot-postgres": "bin/stonepot serve --listen 127.0.0.1:{port} --store {postgres}" + RECORDS,
     "node": "node benchmarks/peers/node-ws/server.js --port {port}",
     "node-sqlite": "node benchmarks/peers/node-sqlite/server.js --port {port} --file {tmp}/rooms.sqlite --commit message",
     "node-sqlite-group":
@@ -40,9 +45,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def answers(port, path):
-    """Whether the server answers with 200."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=1)
+def answers(port, path, authority=None):
+    """Whether the server answers with 200; over TLS if there is a file with whom to trust."""
+    if authority:
+        context = ssl.create_default_context(cafile=authority)
+        connection = http.client.HTTPSConnection(HOST, port, timeout=1, context=context)
+    else:
+        connection = http.client.HTTPConnection(HOST, port, timeout=1)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200
@@ -52,24 +61,24 @@ def answers(port, path):
         connection.close()
 
 
-def wait_until(server, port, path, interval):
+def wait_until(server, port, path, interval, authority=None):
     """Asks again and again; gives the time of the answer."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise NotStarted(f"it ended with code {server.returncode}")
-        if answers(port, path):
+        if answers(port, path, authority):
             return time.monotonic()
         time.sleep(interval)
     raise NotStarted(f"{path} gave no 200 within {START_TIMEOUT_SECONDS} s")
 
 
 @contextlib.contextmanager
-def running(name, command, scratch, path="/healthz", interval=0.1):
+def running(name, command, scratch, path="/healthz", interval=0.1, authority=None, **words):
     """A fresh server on a port of its own; gives process, port, and the seconds until `path` answered."""
     port = free_port()
     log_path = pathlib.Path(scratch, "server.log")
-    arguments = [part.format(port=port, tmp=scratch) for part in shlex.split(command)]
+    arguments = [part.format(port=port, tmp=scratch, **words) for part in shlex.split(command)]
     with open(log_path, "w") as log:
         start = time.monotonic()
         try:
@@ -77,7 +86,7 @@ def running(name, command, scratch, path="/healthz", interval=0.1):
         except OSError as error:
             raise NotStarted(f"{name}: {error}") from error
     try:
-        yield server, port, wait_until(server, port, path, interval) - start
+        yield server, port, wait_until(server, port, path, interval, authority) - start
     except NotStarted as error:
         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-10:])
         raise NotStarted(f"{name}: {error}\n{tail}") from error
@@ -95,12 +104,13 @@ def stop(server):
             server.wait()
 
 
-def drive(server, port, scratch, load, arguments, seconds):
+def drive(server, port, scratch, load, arguments, seconds, authority=None):
     """Runs the driver once; gives its report."""
     report = pathlib.Path(scratch, "report.json")
     report.unlink(missing_ok=True)
-    command = shlex.split(load) + arguments + [
-        "--url", f"ws://{HOST}:{port}", "--pid", str(server.pid), "--json", str(report), "--quiet"]
+    way = ["--url", f"wss://{HOST}:{port}", "--authority", authority] if authority else ["--url", f"ws://{HOST}:{port}"]
+    command = shlex.split(load) + arguments + way + [
+        "--pid", str(server.pid), "--json", str(report), "--quiet"]
     try:
         driver = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 180, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

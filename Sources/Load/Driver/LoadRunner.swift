@@ -86,6 +86,11 @@ package struct LoadRunner: Sendable {
       return try await run(warmup: scenario.warmupSeconds) {
         RequestWorker(scenario: scenario, dialing: http2, makingRoomsBy: dialing, eventLoop: $1)
       }
+    case .directory(let scenario):
+      let http2 = try await LoadDialing(target, protocols: ["h2"])
+      return try await run(warmup: scenario.warmupSeconds) {
+        DirectoryWorker(scenario: scenario, dialing: http2, eventLoop: $1)
+      }
     }
   }
 

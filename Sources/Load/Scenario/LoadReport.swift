@@ -125,6 +125,9 @@ package enum LoadLatency: Int, Sendable, CaseIterable {
   case order
   /// From the sending of a request over HTTP to the end of its response.
   case response
+  /// The same, of each operation on records by itself: those of `DirectoryOperation`.
+  case getCustomer, orderHistory, getCircle, customerCircles, upsertCustomer, createOrder, changeStatus, ordersByStatus,
+    changeMembers
 
   package var name: String { "\(self)" }
 }

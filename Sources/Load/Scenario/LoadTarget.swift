@@ -15,6 +15,9 @@ package struct LoadTarget: Codable, Sendable, Equatable {
   package var sourceAddresses = 1
   /// Makes tokens for a server that asks for them. It knows a secret, and is not written into reports.
   package var tokens: RoomTokenMaker?
+  /// An API key, or the admin token, for a server that asks for one before it shows records. It is not written into
+  /// reports.
+  package var recordsKey: String?
 
   private enum CodingKeys: CodingKey {
     case host, port, isSecure, authorityPath, path, processIDs, sourceAddresses

@@ -11,10 +11,14 @@ package struct JSONMembers {
 
   /// - Parameter bytes: the text of one object. They must outlive this value.
   package init?(of bytes: UnsafeRawBufferPointer) {
-    self.bytes = bytes
-    position = 0
+    self.init(scanning: bytes)
     skipSpace()
     guard take(UInt8(ascii: "{")) else { return nil }
+  }
+
+  private init(scanning bytes: UnsafeRawBufferPointer) {
+    self.bytes = bytes
+    position = 0
   }
 
   /// The next member: its key without the quotes, and its value as it stands, a string with its quotes.
@@ -34,6 +38,10 @@ package struct JSONMembers {
 
   /// The value at a path of keys, without its quotes if it is a string.
   package static func value(at path: StaticString..., in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+    value(at: path, in: bytes)
+  }
+
+  static func value(at path: [StaticString], in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
     var found = bytes
     for key in path {
       guard var members = JSONMembers(of: found) else { return nil }
@@ -45,6 +53,22 @@ package struct JSONMembers {
       found = value
     }
     return found.withoutQuotes
+  }
+
+  /// The elements of an array as they stand, strings with their quotes; nil if the text is none.
+  package static func elements(of array: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer]? {
+    var scan = JSONMembers(scanning: array)
+    scan.skipSpace()
+    guard scan.take(UInt8(ascii: "[")) else { return nil }
+    var elements: [UnsafeRawBufferPointer] = []
+    while true {
+      scan.skipSpace()
+      if scan.take(UInt8(ascii: ",")) { scan.skipSpace() }
+      if scan.take(UInt8(ascii: "]")) { return elements }
+      let start = scan.position
+      guard scan.skipValue() else { return nil }
+      elements.append(scan.slice(start, scan.position))
+    }
   }
 
   // MARK: -

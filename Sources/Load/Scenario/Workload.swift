@@ -5,9 +5,11 @@ package enum Workload: Sendable, Equatable {
   case rush(RushScenario)
   case storm(StormScenario)
   case requests(RequestScenario)
+  case directory(DirectoryScenario)
 
   private static let kinds: [any LoadParameters.Type] = [
     LoadScenario.self, VisitScenario.self, RushScenario.self, StormScenario.self, RequestScenario.self,
+    DirectoryScenario.self,
   ]
 
   /// All kinds that there are.
@@ -32,6 +34,7 @@ package enum Workload: Sendable, Equatable {
       case let rush as RushScenario: .rush(rush)
       case let storm as StormScenario: .storm(storm)
       case let requests as RequestScenario: .requests(requests)
+      case let directory as DirectoryScenario: .directory(directory)
       default: preconditionFailure("a workload of a kind that is not among its kinds: \(type(of: parameters))")
       }
   }
@@ -43,6 +46,7 @@ package enum Workload: Sendable, Equatable {
     case .rush(let rush): rush
     case .storm(let storm): storm
     case .requests(let requests): requests
+    case .directory(let directory): directory
     }
   }
 }

@@ -36,8 +36,11 @@ struct SQLiteRecords: RecordTransaction {
   init(database: Database) { prepare = { try SQLiteStatement.cached(Self.translated($0), on: database) } }
   init(statements session: SQLiteSession) { prepare = { try session.recordStatement($0) } }
 
-  /// `$1` would be a name to SQLite, numbered in the order of appearance.
-  static func translated(_ sql: String) -> String { sql.replacing("$", with: "?") }
+  /// `$1` would be a name to SQLite, numbered in the order of appearance. A reader asks with each run, so bytes are looked
+  /// at, not characters.
+  static func translated(_ sql: String) -> String {
+    String(decoding: sql.utf8.map { $0 == UInt8(ascii: "$") ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
+  }
 
   func run(_ sql: String, _ parameters: [RecordValue]) throws -> [RecordRow] {
     let statement = try prepare(sql)

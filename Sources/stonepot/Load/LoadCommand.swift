@@ -18,14 +18,16 @@ struct RunLoadCommand: AsyncParsableCommand {
       Examples: stonepot load benchmarks/scenarios/lunch-rush.json --url wss://orders.example --html rush.html
                 stonepot load closed-loop --set rooms=50 --set dialect=2 --pid 4711 --json run.json
 
-      The server must let one address have so many connections, rooms and messages: STONEPOT_ADDRESS_LIMITS=off \
-      STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off. If it asks for tokens, give its secret.
+      The server must let one address have so many connections, rooms, messages and requests: STONEPOT_ADDRESS_LIMITS=off \
+      STONEPOT_ADDRESS_ROOMS=off STONEPOT_MESSAGE_RATE=off STONEPOT_KEY_RATE=off. If it asks for tokens, give its secret, \
+      and for its records a key.
 
       Kinds: closed-loop, each participant sends its next operation when it has seen the last; open-loop, operations come \
       at a steady rate, and latency counts from when each was due; idle, participants join and do nothing; rush, orders \
       begin at a steady rate, are filled and finalized; storm, everybody loses the connection at once and comes back; \
-      visits, clients look into rooms that exist; requests, the state of rooms over HTTP/2. What a kind's parameters are, a \
-      wrong one says: --set x=1.
+      visits, clients look into rooms that exist; requests, the state of rooms over HTTP/2; directory, a tenant's \
+      customers, circles and orders over HTTP/2, read and changed. What a kind's parameters are, a wrong one says: \
+      --set x=1.
 
       Exit codes: 0 all went well; 1 the run had errors; 2 it could not begin; 3 a figure is not what the scenario's \
       thresholds ask for; 64 wrong usage.
@@ -55,6 +57,12 @@ struct RunLoadCommand: AsyncParsableCommand {
 
   @OptionGroup var tokens: TokenSecret
 
+  @Option(
+    help: ArgumentHelp(
+      "A file with an API key of the tenant whose records are asked for, or with the admin token.", valueName: "path"),
+    completion: .file())
+  var apiKeyFile: String?
+
   @Option(help: "Write the report to this file as JSON; - for standard output.", completion: .file())
   var json: String?
 
@@ -71,6 +79,7 @@ struct RunLoadCommand: AsyncParsableCommand {
     target?.sourceAddresses = sources
     target?.authorityPath = authority
     target?.tokens = try tokens.maker
+    target?.recordsKey = try apiKeyFile.map(Self.key)
     guard let target else { throw ValidationError("'\(url)' is not of the form ws://HOST:PORT or wss://HOST:PORT") }
     guard (1...200).contains(sources) else { throw ValidationError("sources must be 1 to 200") }
     let began = Date()
@@ -110,6 +119,14 @@ struct RunLoadCommand: AsyncParsableCommand {
     } catch {
       let kinds = Workload.names.joined(separator: ", ")
       throw ValidationError("\(scenario) cannot be read, and is none of \(kinds): \(error.localizedDescription)")
+    }
+  }
+
+  private static func key(inFile path: String) throws -> String {
+    do {
+      return try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+    } catch {
+      throw ValidationError("\(path) cannot be read: \(error.localizedDescription)")
     }
   }
 

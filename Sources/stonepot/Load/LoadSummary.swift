@@ -15,7 +15,7 @@ extension LoadReport {
           + "\(seconds) s")
     }
     for latency in LoadLatency.allCases where latencies[latency.name] != nil {
-      lines.append("\(latency.name):".padding(to: 14) + self[latency].summary)
+      lines.append("\(latency.name):".padding(to: 17) + self[latency].summary)
     }
     if let server {
       lines.append(
