@@ -99,8 +99,9 @@ struct RecordCall {
   /// The id of what this request makes, if it has a name by which it may be repeated.
   func repeatable(_ kind: String) throws(RecordRejection) -> String? {
     guard let name = Self.idempotencyKey.flatMap({ request.headers[$0] }) else { return nil }
-    guard name.isName(maxBytes: 200) else {
-      throw RecordRejection(.invalidField, "Idempotency-Key must have 1 to 200 bytes without control characters")
+    guard name.utf8.allSatisfy({ $0 < 0x80 }), name.isName(maxBytes: 200) else {
+      throw RecordRejection(
+        .invalidField, "Idempotency-Key must have 1 to 200 characters of ASCII without control characters")
     }
     let digest = SHA256.hash(data: Array("\(tenant)\n\(kind)\n\(name)".utf8))
     return digest.prefix(16).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
@@ -154,11 +155,13 @@ extension Problem {
       case _ where notice.isRetryable: 503
       case "not_owner", "not_member", "not_joined", "not_your_item", "identity_mismatch": 403
       case "item_not_found", "participant_not_found", "order_not_found": 404
-      case _ where notice.code.hasPrefix("invalid_"), "wrong_tenant": 422
+      case _ where notice.code.hasPrefix("invalid_"), "wrong_tenant", "operation_conflict": 422
       default: 409
       }
+    // What names an operation to its room is the request's Idempotency-Key.
     self.init(
-      status: status, code: notice.code, title: "The order has refused this, and nothing has changed",
+      status: status, code: notice.code == "operation_conflict" ? "idempotency_conflict" : notice.code,
+      title: "The order has refused this, and nothing has changed",
       detail: notice.message)
   }
 
