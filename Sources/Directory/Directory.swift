@@ -35,6 +35,11 @@ public struct Page<Entry: Sendable>: Sendable {
   public let entries: [Entry]
   /// Nil: this was the last.
   public let next: PageToken?
+
+  public init(entries: [Entry], next: PageToken? = nil) {
+    self.entries = entries
+    self.next = next
+  }
 }
 
 /// Where a part of a list begins: behind an entry, whose time and id these are.

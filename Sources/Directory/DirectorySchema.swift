@@ -142,5 +142,34 @@ public enum DirectorySchema {
         CREATE INDEX api_keys_by_tenant ON api_keys (tenant, created_at, id);
         """),
     WebhookSchema.migration,
+    RecordMigration(
+      number: 5,
+      sql: """
+        CREATE TABLE assistant_sessions (
+          id text PRIMARY KEY,
+          tenant text NOT NULL,
+          phone text,
+          order_state text NOT NULL,
+          created_at int8 NOT NULL,
+          updated_at int8 NOT NULL,
+          version int8 NOT NULL
+        );
+        CREATE INDEX assistant_sessions_by_age ON assistant_sessions (updated_at, id);
+
+        CREATE TABLE assistant_calls (
+          session text NOT NULL,
+          call text NOT NULL,
+          number int8 NOT NULL,
+          fingerprint text NOT NULL,
+          result text NOT NULL,
+          PRIMARY KEY (session, call)
+        );
+        CREATE INDEX assistant_calls_by_number ON assistant_calls (session, number);
+
+        CREATE TABLE secrets (
+          name text PRIMARY KEY,
+          value text NOT NULL
+        );
+        """),
   ]
 }

@@ -29,6 +29,16 @@ private enum Erasure {
     "DELETE FROM customers WHERE tenant = $1 AND phone = $2",
   ]
 
+  /// Conversations with them, and what was answered about them in others. Parameters as below.
+  static let said = [
+    """
+    DELETE FROM assistant_calls WHERE session IN (SELECT id FROM assistant_sessions WHERE tenant = $1)
+      AND (result LIKE $2 OR session IN (
+        SELECT id FROM assistant_sessions WHERE tenant = $1 AND (phone = $3 OR order_state LIKE $2)))
+    """,
+    "DELETE FROM assistant_sessions WHERE tenant = $1 AND (phone = $3 OR order_state LIKE $2)",
+  ]
+
   /// What waits to be sent to the tenant's servers, or was: with a pseudonym in the number's place. `$1` is the tenant, `$2`
   /// the number, `$3` the pseudonym, `$4` a pattern for the number.
   static let sent = """
@@ -87,6 +97,9 @@ extension Directory {
       for sql in Erasure.renaming { try records.run(sql, .text(tenant), .text(phone.text), .text(pseudonym.text)) }
       try records.run(
         Erasure.sent, .text(tenant), .text(phone.text), .text(pseudonym.text), .text("%\(phone.text)%"))
+      for sql in Erasure.said {
+        try records.run(sql, .text(tenant), .text("%\(phone.text)%"), .text(phone.text))
+      }
       for sql in Erasure.deleting { try records.run(sql, .text(tenant), .text(phone.text)) }
     }
   }

@@ -49,12 +49,14 @@ extension Directory {
 
   /// - Throws: `menu_not_found` if the tenant has none.
   public func menu(_ tenant: String) async throws -> Menu {
-    try await store.readRecords { records in
-      guard let menu = try records.menu(tenant) else {
-        throw RecordRejection(.menuNotFound, "this tenant has no menu")
-      }
-      return menu
+    guard let menu = try await menuIfAny(tenant) else {
+      throw RecordRejection(.menuNotFound, "this tenant has no menu")
     }
+    return menu
+  }
+
+  public func menuIfAny(_ tenant: String) async throws -> Menu? {
+    try await store.readRecords { try $0.menu(tenant) }
   }
 }
 

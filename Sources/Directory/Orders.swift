@@ -40,9 +40,14 @@ extension Directory {
 
   /// Places once more what was ordered before, for the same customer, at what the menu says now.
   ///
-  /// - Parameter id: as of `createOrder`.
+  /// - Parameters:
+  ///   - kind: nil: as before.
+  ///   - session: where it is ordered now.
+  ///   - id: as of `createOrder`.
   /// - Throws: `order_not_found`, `customer_not_found`, `dish_unavailable`, `idempotency_conflict`.
-  public func reorder(_ tenant: String, _ earlier: String, id: String? = nil) async throws -> PlacedOrder {
+  public func reorder(
+    _ tenant: String, _ earlier: String, kind: PlacedOrder.Kind? = nil, session: String? = nil, id: String? = nil
+  ) async throws -> PlacedOrder {
     let (number, now) = (id ?? makeID(), now())
     return try await store.writeRecords { records in
       let before = try records.requireOrder(tenant, earlier)
@@ -54,12 +59,16 @@ extension Directory {
         throw RecordRejection(.customerNotFound, "whoever placed the order is not known")
       }
       _ = try records.requireCustomer(tenant, phone)
+      let menu = try records.menu(tenant)
       let items = try before.items.map { item in
-        guard let menu = try records.menu(tenant), menu.currency == before.currency else { return item }
+        var item = item
+        // It is one person's order now.
+        item.addedBy = nil
+        guard let menu, menu.currency == before.currency else { return item }
         return try menu.renewed(item)
       }
       let order = try PlacedOrder.place(
-        id: number, tenant: tenant, phone: phone, session: nil, repeating: earlier, kind: before.kind,
+        id: number, tenant: tenant, phone: phone, session: session, repeating: earlier, kind: kind ?? before.kind,
         currency: before.currency, items: items, at: now)
       try records.insert(order)
       try records.enqueueWebhook(WebhookEvent(.orderCreated, of: order))

@@ -50,7 +50,7 @@ extension Directory {
   public func joinOrder(_ tenant: String, _ id: String, _ phone: PhoneNumber) async throws -> OrderAdmission {
     let (now, participant) = (now(), makeID())
     return try await store.writeRecords { records in
-      let order = try records.requireOrder(tenant, id, for: phone)
+      let order = try records.requireSharedOrder(tenant, id, for: phone)
       return try records.admit(phone, to: order, as: ParticipantID(participant), at: now)
     }
   }
@@ -60,7 +60,7 @@ extension Directory {
   /// - Throws: `order_not_found`, `not_member`, `not_joined`.
   public func admission(_ tenant: String, _ id: String, _ phone: PhoneNumber) async throws -> OrderAdmission {
     try await store.readRecords { records in
-      let order = try records.requireOrder(tenant, id, for: phone)
+      let order = try records.requireSharedOrder(tenant, id, for: phone)
       guard let guest = try records.guest(phone, of: order) else {
         throw RecordRejection(.notJoined, "only who has joined the order may do this")
       }
@@ -80,8 +80,7 @@ extension Directory {
     let size = try Page<SharedOrder>.checked(size)
     return try await store.readRecords { records in
       _ = try records.requireCircle(tenant, circle)
-      let parameters =
-        [.text(tenant), .text(circle)] + DirectoryQueries.page(of: size, after, tenant, status.rawValue).dropFirst()
+      let parameters = DirectoryQueries.page(of: size, after, tenant, circle, status.rawValue)
       let rows = try records.run(DirectoryQueries.sharedOrdersOfCircle, parameters)
       return Page(try rows.map { try SharedOrder($0, tenant: tenant) }, size: size) {
         PageToken(time: $0.createdAt.millis, id: $0.id)
@@ -184,7 +183,7 @@ extension RecordTransaction {
   }
 
   /// The order, for somebody who is in its circle.
-  fileprivate func requireOrder(_ tenant: String, _ id: String, for phone: PhoneNumber) throws -> SharedOrder {
+  fileprivate func requireSharedOrder(_ tenant: String, _ id: String, for phone: PhoneNumber) throws -> SharedOrder {
     let order = try requireSharedOrder(tenant, id)
     try requireCircle(tenant, order.circle).requireMember(phone)
     return order

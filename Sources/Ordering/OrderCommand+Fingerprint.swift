@@ -43,9 +43,10 @@ extension OrderCommand: RoomCommand {
     case .updateSplit(let split):
       hasher.combine("update_split")
       hasher.combine(split)
-    case .finalize(let placement):
+    case .finalize(let placement, let seen):
       hasher.combine("finalize")
       if placement != .group { hasher.combine(placement.rawValue) }
+      if let seen { hasher.combine(seen.number) }
     case .lock: hasher.combine("lock")
     case .unlock: hasher.combine("unlock")
     case .cancel: hasher.combine("cancel")

@@ -11,7 +11,8 @@ public enum OrderCommand: Sendable, Equatable {
   case updateQuantity(id: String, quantity: DecimalNumber)
   case updateItem(id: String, ItemChange)
   case updateSplit(SplitRequest)
-  case finalize(Placement = .group)
+  /// - Parameter seen: the order's last position that the sender knows; with it, nothing may have come in between.
+  case finalize(Placement = .group, seen: SequenceNumber? = nil)
   case lock
   case unlock
   case cancel

@@ -20,6 +20,7 @@ public struct OrderRejection: RoomRejection {
     case dishUnavailable = "dish_unavailable"
     case emptyOrder = "empty_order"
     case nothingToUndo = "nothing_to_undo"
+    case orderChanged = "order_changed"
     case orderNotFound = "order_not_found"
     case orderLocked = "order_locked"
     case orderFinalized = "order_finalized"

@@ -1,5 +1,5 @@
-import JSONText
-import Ordering
+public import JSONText
+public import Ordering
 import RoomCore
 
 /// An order and its parts as clients see them. Amounts are in major units.
@@ -61,7 +61,7 @@ extension JSONWriter {
     if let finalizedAt = order.finalizedAt { field("finalizedAt", finalizedAt.millis) }
   }
 
-  mutating func money(_ key: StaticString, _ amount: Money, _ currency: Currency) {
+  public mutating func money(_ key: StaticString, _ amount: Money, _ currency: Currency) {
     self.key(key)
     decimal(units: amount.minorUnits, digits: currency.minorDigits)
   }
@@ -128,7 +128,7 @@ extension JSONWriter {
     endArray()
   }
 
-  mutating func shares(_ shares: [Share], _ currency: Currency) {
+  public mutating func shares(_ shares: [Share], _ currency: Currency) {
     key("shares")
     beginArray()
     for share in shares {

@@ -26,6 +26,14 @@ struct DirectoryModelTests {
     var emails: [PhoneNumber: Set<String>] = [:]
     var orders: [String: [PlacedOrder.Status]] = [:]
     var circles: Set<String> = []
+    /// Orders that each circle was said to have running, and who was let in.
+    var running: [String: Set<String>] = [:]
+    var guests: [String: Set<PhoneNumber>] = [:]
+
+    mutating func letIn(_ phone: PhoneNumber, _ order: SharedOrder) {
+      running[order.circle, default: []].insert(order.id)
+      guests[order.id, default: []].insert(phone)
+    }
   }
 
   @Test("10 000 changes by 16 clients at once: none is lost, and nothing leads nowhere", arguments: Engine.allCases)
@@ -57,7 +65,7 @@ struct DirectoryModelTests {
       ($0.circles.randomElement(using: &random), $0.orders.keys.randomElement(using: &random))
     }
     do {
-      switch Int.random(in: 0..<10, using: &random) {
+      switch Int.random(in: 0..<12, using: &random) {
       case 0..<3:
         let email = "\(name)@example.com"
         let result = try await directory.upsertCustomer("t", phone, CustomerChange(name: "N", email: email))
@@ -74,6 +82,14 @@ struct DirectoryModelTests {
         let order = try await directory.createOrder(
           "t", phone, OrderDraft(kind: .delivery, items: [item]), currency: .inr)
         told.withLock { $0.orders[order.id] = [] }
+      case 8:
+        guard let circle else { return }
+        let admission = try await directory.startOrder("t", circle: circle, by: phone, kind: .delivery)
+        told.withLock { $0.letIn(phone, admission.order) }
+      case 9:
+        guard let running = told.withLock({ $0.running.values.randomElement(using: &random)?.first }) else { return }
+        let admission = try await directory.joinOrder("t", running, other)
+        told.withLock { $0.letIn(other, admission.order) }
       default:
         guard let order, let status = PlacedOrder.Status.allCases.randomElement(using: &random) else { return }
         let seen = try await directory.order("t", order)
@@ -99,6 +115,17 @@ struct DirectoryModelTests {
       let circle = try await directory.circle("t", id)
       #expect(circle.members.count { $0.role == .owner } == 1)
       for member in circle.members { _ = try await directory.customer("t", member.phone) }
+      // However many started it at once, it is one; and it is there.
+      #expect(Set(circle.activeOrders) == told.running[id] ?? [] && circle.activeOrders.count <= 1)
+      for order in circle.activeOrders { #expect(try await directory.sharedOrder("t", order).circle == id) }
+    }
+    #expect(told.running.count > 50)
+    for (order, guests) in told.guests {
+      for guest in guests {
+        _ = try await directory.customer("t", guest)
+        guard try await directory.circle("t", directory.sharedOrder("t", order).circle)[guest] != nil else { continue }
+        #expect(try await directory.admission("t", order, guest).guest.phone == guest)
+      }
     }
     for (id, statuses) in told.orders {
       let order = try await directory.order("t", id)

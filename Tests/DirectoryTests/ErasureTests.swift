@@ -151,4 +151,40 @@ struct ErasureTests {
     #expect(try await scene.harness.everything().map(\.row).sorted() == before)
     await scene.harness.store.close()
   }
+
+  @Test("who orders while they are erased leaves nothing behind", arguments: Engine.allCases)
+  func concurrent(engine: Engine) async throws {
+    let harness = try await DirectoryHarness(engine)
+    let directory = harness.directory
+    let asha = asha
+    _ = try await directory.upsertCustomer("t", asha, CustomerChange(name: "Asha"))
+    let dal = PlacedOrder.Item(dishName: "Dal", quantity: 1, price: Money(minorUnits: 100), addedBy: "t_\(asha.text)")
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for client in 0..<6 {
+        group.addTask {
+          for number in 0..<30 {
+            let refusal = try await DirectoryHarness.refusal {
+              _ = try await directory.createOrder(
+                "t", asha, OrderDraft(session: "\(client)-\(number)", kind: .takeaway, items: [dal]), currency: .inr)
+              _ = try await directory.createCircle("t", name: "C", kind: .friends, owner: asha)
+            }
+            if let refusal { return #expect(refusal == .customerNotFound) }
+          }
+        }
+      }
+      group.addTask {
+        // Whoever is told that nobody knows sends it again.
+        var isErased = false
+        while !isErased {
+          do {
+            try await directory.eraseCustomer("t", asha)
+            isErased = true
+          } catch is StoreError {}
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(try await harness.everything().filter { $0.row.contains(asha.text) }.map(\.table) == [])
+    await harness.store.close()
+  }
 }

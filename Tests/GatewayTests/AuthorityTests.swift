@@ -115,7 +115,7 @@ struct AuthorityTests {
       } else {
         #expect((200..<300).contains(response.status) || response.status == 101, "\(one.name)")
       }
-      #expect((response.header("www-authenticate") == "Bearer") == (response.status == 401), "\(one.name)")
+      if response.status == 401 { #expect(response.header("www-authenticate") == "Bearer", "\(one.name)") }
       for word in ["asha@example.com", "Secret Dal"] where one.code != nil {
         #expect(!response.body.contains(word), "\(one.name)")
       }
@@ -417,10 +417,12 @@ struct AuthorityTests {
   @Test("a tenant's key sees and does nothing of another's, by whichever route there is")
   func everyRoute() async throws {
     try await withScene { scene async throws in
-      let routes = scene.server.gateway.routes.router().routes
+      var routes = scene.server.gateway.routes.router().routes
         .map { (method: $0.method.rawValue, path: $0.path.description) }
-        .filter { $0.path.hasPrefix("/v1/tenants") && $0.method != "HEAD" }
-      #expect(routes.count >= 25, "\(routes)")
+        .filter { $0.path.hasPrefix("/v1/tenants") }
+      // The router answers these by itself.
+      routes += routes.filter { $0.method == "GET" }.map { ("HEAD", $0.path) }
+      #expect(routes.count >= 36, "\(routes)")
       let records = scene.server.directory
       let phone = try PhoneNumber(Self.phone)
       let before = (
@@ -438,13 +440,18 @@ struct AuthorityTests {
         }
         func call(_ tenant: String, _ headers: [String]) async throws -> UpgradeResponse {
           let connection = try await RawConnection.open(scene.server.port)
-          return try await connection.call(
-            "\(method) \(target(tenant))", method == "GET" ? "" : body, headers: headers)
+          if ["GET", "HEAD"].contains(method) {
+            connection.send(HTTPText.request("\(method) \(target(tenant)) HTTP/1.1", headers))
+            return try await connection.response(toHead: method == "HEAD")
+          }
+          return try await connection.call("\(method) \(target(tenant))", body, headers: headers)
         }
         #expect(try await call("a", []).status == 401, "\(method) \(path)")
         let foreign = try await call("a", scene.bearer(scene.b))
         #expect(foreign.status == 403, "\(method) \(path): \(foreign.body)")
-        #expect(try JSON(parsing: foreign.body)["code"] == "forbidden", "\(method) \(path)")
+        if method != "HEAD" {
+          #expect(try JSON(parsing: foreign.body)["code"] == "forbidden", "\(method) \(path)")
+        }
         // Under its own name it may act, but not on what is another's.
         let own = try await call("b", scene.bearer(scene.b))
         #expect(own.status < 500 && own.status != 401, "\(method) \(path): \(own.body)")
@@ -493,12 +500,17 @@ struct AuthorityTests {
         try await connection.get(path, headers: scene.bearer(key)).status
       }
       #expect(try await ask(scene.a) == 200)
-      let clock = ContinuousClock()
-      let start = clock.now
       _ = try await scene.server.directory.revokeKey("a", scene.aID)
-      try await eventually("the key to be refused") { try await ask(scene.a) == 401 }
-      // With what a slow machine takes.
-      #expect(clock.now - start < .seconds(7))
+      let clock = ContinuousClock()
+      let deadline = clock.now + .seconds(5)
+      // However long it takes to be answered, what is asked five seconds later is refused.
+      var isRefused = false
+      while !isRefused {
+        let isLate = clock.now >= deadline
+        isRefused = try await ask(scene.a) == 401
+        try #require(isRefused || !isLate)
+        try await Task.sleep(for: .milliseconds(50))
+      }
       let second = try await scene.server.directory.issueKey("a", label: "second")
       #expect(try await ask(second.text.text) == 200)
       #expect(

@@ -80,6 +80,12 @@ struct ProgramTests {
         (["serve", "--store", "mysql://here"], 64, "--store"),
         (["serve", "--max-message-bytes", "1"] + store, 64, "max-message-bytes"),
         (["serve", "--message-rate", "0"] + store, 64, "--message-rate"),
+        (["serve", "--key-rate", "0"] + store, 64, "--key-rate"),
+        (
+          ["serve", "--listen", "127.0.0.1:0", "--auth", "token", "--token-keys", directory.file("none.keys")] + store,
+          1,
+          "none.keys"
+        ),
         (["serve", "--currency", "rupees"] + store, 64, "--currency"),
         (["serve", "--log-level", "loud"] + store, 64, "--log-level"),
         (["serve", "--config", directory.file("none.json")] + store, 64, "none.json"),

@@ -194,6 +194,9 @@ struct WebhookRouteTests {
       #expect(refused.exit == .code(1) && refused.errors.contains("url must begin with https://"))
       let metrics = try await connection.get("/metrics").body
       #expect(metrics.contains("stonepot_webhook_attempts_total{outcome=\"retry\"}"), "\(metrics)")
+      for gauge in ["deliveries_waiting", "oldest_due_seconds", "attempts_under_way"] {
+        #expect(metrics.contains("stonepot_webhook_\(gauge) "), "\(gauge)")
+      }
       served.child.kill(SIGTERM)
       #expect(await served.child.exit == .code(0))
     }

@@ -4,6 +4,7 @@ import NIOCore
 import Ordering
 import RoomCore
 import Service
+import ServiceTesting
 import Store
 import StoreTesting
 import Synchronization
@@ -167,6 +168,29 @@ struct WebhookWorkerTests {
         #expect(first.attempts.count == 1)
       }
       #expect(receiver.requests(at: "/stall").count == 150)
+      try await receiver.stop()
+    }
+  }
+
+  @Test("however many receivers stall, a worker has sixteen attempts under way and no more")
+  func bounded() async throws {
+    try await withScene(.sqlite) { scene in
+      let receiver = try await Receiver.start()
+      receiver.at("/stall", .stall)
+      for _ in 0..<10 { _ = try await scene.endpoint(receiver.url("/stall")) }
+      try await scene.happen(4)
+      try await scene.withWorker {
+        $0.attemptLimit = .seconds(50)
+        $0.stopLimit = .zero
+      } _: {
+        try await eventually("all that may be") { receiver.stalledCount == 16 }
+        receiver.answerStalled(nil)
+        // Nothing has ended, so nothing begins; a store that was looked into says how much is taken.
+        #expect(try await scene.webhooks.backlog().waiting == 40)
+        #expect(try await scene.webhooks.claim(100, perEndpoint: 100, busy: [:], lease: .seconds(60)).count == 24)
+        receiver.at("/stall", .answer(200))
+        #expect(receiver.requests.count == 16)
+      }
       try await receiver.stop()
     }
   }
@@ -394,6 +418,23 @@ struct WebhookWorkerTests {
       } _: {
         let delivery = try await scene.attempts(1, of: event, at: endpoint)
         #expect(delivery.status == .waiting)
+        #expect(delivery.attempts[0].error?.contains("no public address") == true, "\(delivery.attempts)")
+      }
+      #expect(receiver.connections == 0)
+      try await receiver.stop()
+    }
+  }
+
+  @Test(
+    "an address in disguise is what the system makes of it",
+    arguments: ["localhost", "127.1", "2130706433", "0x7f000001", "017700000001", "[::1]", "[::ffff:127.0.0.1]", "0"])
+  func disguised(host: String) async throws {
+    try await withScene(.sqlite) { scene in
+      let receiver = try await Receiver.start()
+      let endpoint = try await scene.endpoint(receiver.url("/", host: host, scheme: "https"))
+      let event = try await scene.happen()[0]
+      try await scene.withWorker({ $0.allowsPrivateAddresses = false }) { () async throws in
+        let delivery = try await scene.attempts(1, of: event, at: endpoint)
         #expect(delivery.attempts[0].error?.contains("no public address") == true, "\(delivery.attempts)")
       }
       #expect(receiver.connections == 0)

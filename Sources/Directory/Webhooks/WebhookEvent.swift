@@ -1,4 +1,3 @@
-import Crypto
 public import Ordering
 public import RoomCore
 public import Store
@@ -23,8 +22,7 @@ public struct WebhookEvent: Equatable, Sendable {
     self.type = type
     self.at = at
     self.data = String(decoding: data, as: UTF8.self)
-    let digest = SHA256.hash(data: Array("\(tenant)\n\(type.rawValue)\n\(key)".utf8))
-    id = "evt_" + digest.prefix(16).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    id = "evt_" + shortDigest("\(tenant)\n\(type.rawValue)\n\(key)")
   }
 }
 

@@ -12,6 +12,8 @@ struct RecordFace: Sendable {
     TenantRoutes(directory: desk.directory, authority: authority).add(to: router)
     DirectoryRoutes(desk: desk).add(to: router)
     WebhookRoutes(webhooks: desk.webhooks).add(to: router)
-    SharedOrderRoutes(desk: desk, doors: RoomDoors(settings: settings, time: time)).add(to: router)
+    let doors = RoomDoors(settings: settings, time: time)
+    SharedOrderRoutes(desk: desk, doors: doors).add(to: router)
+    AssistantRoutes(desk: desk, doors: doors).add(to: router)
   }
 }

@@ -1,4 +1,3 @@
-import Crypto
 import Directory
 import HTTPTypes
 import Hummingbird
@@ -69,14 +68,15 @@ extension RecordRoutes {
 struct RecordCall {
   let tenant: String
   let caller: Caller
-  private let request: Request
+  let request: Request
   private let context: GatewayContext
 
   private static let maxBodyBytes = 1 << 20
 
   init(_ request: Request, _ context: GatewayContext) throws(Problem) {
     guard let caller = context.caller else {
-      preconditionFailure("\(context.endpointPath ?? "") is not behind the tenants' gate")
+      assertionFailure("\(context.endpointPath ?? "") is not behind the tenants' gate")
+      throw .forbidden
     }
     self.caller = caller
     self.request = request
@@ -103,8 +103,7 @@ struct RecordCall {
       throw RecordRejection(
         .invalidField, "Idempotency-Key must have 1 to 200 characters of ASCII without control characters")
     }
-    let digest = SHA256.hash(data: Array("\(tenant)\n\(kind)\n\(name)".utf8))
-    return digest.prefix(16).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    return shortDigest("\(tenant)\n\(kind)\n\(name)")
   }
 
   /// The name of what this request does in a room: the same for its repetitions, if it is to be repeated.
@@ -171,7 +170,7 @@ extension Problem {
       case .invalidField, .idempotencyConflict: 422
       case .invalidPageToken: 400
       case .customerNotFound, .circleNotFound, .orderNotFound, .menuNotFound, .tenantNotFound, .keyNotFound,
-        .webhookNotFound, .deliveryNotFound:
+        .webhookNotFound, .deliveryNotFound, .sessionNotFound:
         404
       case .notMember, .notJoined, .notOwner: 403
       case .ownerStays, .circleClosed, .dishUnavailable, .limitExceeded, .invalidTransition, .webhookDisabled: 409

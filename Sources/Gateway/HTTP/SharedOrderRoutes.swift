@@ -87,22 +87,13 @@ struct SharedOrderRoutes: RecordRoutes {
       try await answer(request, context) { call in
         let view = try await orders.view(call.tenant, call.parameter("order"))
         let shares = try OrderLogic.previewShares(of: view.state)
-        var writer = JSONWriter()
-        writer.preview(shares, of: view.state)
-        return Response(json: writer.bytes)
+        return Self.document { $0.preview(shares, of: view.state) }
       }
     }
     router.get("\(order)/orders") { request, context in
       try await answer(request, context) { call in
         let placed = try await directory.orders(placedBy: call.parameter("order"), call.tenant)
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.key("orders")
-        writer.beginArray()
-        for order in placed { writer.order(order) }
-        writer.endArray()
-        writer.endObject()
-        return Response(json: writer.bytes)
+        return Self.list("orders", Page(entries: placed)) { $0.order($1) }
       }
     }
   }
@@ -114,27 +105,25 @@ struct SharedOrderRoutes: RecordRoutes {
         operation: try call.operation(otherwise: desk.makeName())))
   }
 
-  private func answer(_ view: OrderView) -> Response {
-    var writer = JSONWriter()
-    writer.sharedOrder(view.order, view.state, at: view.sequence)
-    return Response(json: writer.bytes)
+  private func answer(_ view: SharedOrderView) -> Response {
+    Self.document { $0.sharedOrder(view.order, view.state, at: view.sequence) }
   }
 
-  /// `{id, sessionId, participantId, roomUrl, order}`
+  /// `{id, sessionId, participantId, participantName, roomUrl, order}`
   private func answer(
     _ seat: OrderSeat, _ request: Request, status: HTTPResponse.Status = .ok
   ) async throws -> Response {
     let url = try await doors.url(of: seat, asked: request)
-    var writer = JSONWriter()
-    writer.beginObject()
-    writer.field("id", seat.order.id)
-    writer.field("sessionId", seat.order.room.name)
-    writer.field("participantId", seat.guest.participant.value)
-    writer.field("participantName", seat.guest.name)
-    writer.field("roomUrl", url)
-    writer.key("order")
-    writer.sharedOrder(seat.view.order, seat.view.state, at: seat.view.sequence)
-    writer.endObject()
-    return Response(json: writer.bytes, status: status)
+    return Self.document(status: status) { writer in
+      writer.beginObject()
+      writer.field("id", seat.order.id)
+      writer.field("sessionId", seat.order.room.name)
+      writer.field("participantId", seat.guest.participant.value)
+      writer.field("participantName", seat.guest.name)
+      writer.field("roomUrl", url)
+      writer.key("order")
+      writer.sharedOrder(seat.view.order, seat.view.state, at: seat.view.sequence)
+      writer.endObject()
+    }
   }
 }

@@ -279,11 +279,11 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
   // MARK: - Asking once
 
   public func read(_ room: RoomID) async -> RoomReading {
-    await atOwner(of: room) { await $0.read(room) } ?? .unavailable
+    await atOwner(of: room, attempts: settings.readAttempts) { await $0.read(room) } ?? .unavailable
   }
 
   public func ask(_ question: RoomQuestion<Command>, of room: RoomID) async -> RoomReply {
-    let reply = await atOwner(of: room) { carrier in
+    let reply = await atOwner(of: room, attempts: settings.askAttempts) { carrier in
       let reply = await carrier.ask(question, of: room)
       return reply == .unavailable ? nil : reply
     }
@@ -292,9 +292,9 @@ public final class ClusterLink<Command: RoomCommand>: RoomLink {
 
   /// - Parameter body: gives nothing where the room is not served.
   private func atOwner<Answer>(
-    of room: RoomID, _ body: (any RoomCarrier<Command>) async -> Answer?
+    of room: RoomID, attempts: Int, _ body: (any RoomCarrier<Command>) async -> Answer?
   ) async -> Answer? {
-    for attempt in 0..<settings.readAttempts {
+    for attempt in 0..<attempts {
       if let carrier = finder.carrier(for: room) {
         if let answer = await body(carrier) { return answer }
         finder.misled(about: room)

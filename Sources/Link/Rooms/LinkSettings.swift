@@ -11,6 +11,8 @@ public struct LinkSettings: Sendable {
   public var maxAttempts = 155
   /// The same for whoever asks once over HTTP: about 3 s.
   public var readAttempts = 20
+  /// And for whoever asks a room to do something, and would only ask again: about 11 s.
+  public var askAttempts = 60
 
   public init() {}
 

@@ -3,8 +3,11 @@ import RoomCore
 
 extension Decision {
   /// The shares freeze with the order.
-  func finalize(as placement: Placement) throws(OrderRejection) -> [OrderEvent] {
+  func finalize(as placement: Placement, seen: SequenceNumber?) throws(OrderRejection) -> [OrderEvent] {
     try requireOwner(to: "finalize the order")
+    guard seen.map({ $0.next == moment.sequence }) ?? true else {
+      throw OrderRejection(.orderChanged, "something has happened in the order since it was seen")
+    }
     guard !order.items.isEmpty else { throw OrderRejection(.emptyOrder, "an order without items cannot be finalized") }
     return [.finalized(try OrderLogic.previewShares(of: order), placement)]
   }

@@ -36,10 +36,10 @@ public enum OrderLogic: RoomLogic {
     case .undo: return try running().undo()
     case .updateSplit(let request): return try running().updateSplit(request)
     case .ready(let isReady): return try running().setReady(isReady)
-    case .finalize(let placement):
+    case .finalize(let placement, let seen):
       // The owner's second click is answered, and nobody is told twice.
       if let order = state.order, order.status == .finalized, order.owner == participant { return [] }
-      return try running().finalize(as: placement)
+      return try running().finalize(as: placement, seen: seen)
     case .lock: return try running().lock()
     case .unlock: return try running().unlock()
     case .cancel: return try running().cancel()

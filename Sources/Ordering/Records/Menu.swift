@@ -95,6 +95,9 @@ extension Menu.Dish {
     }
     for (index, option) in options.enumerated() {
       try TextRule.name.require(option.name, "\(field).options[\(index)].name")
+      guard !option.name.contains(",") else {
+        throw RecordRejection(.invalidField, "\(field).options[\(index)].name must not have a comma")
+      }
       try currency.require(option.price, "\(field).options[\(index)].price")
     }
   }

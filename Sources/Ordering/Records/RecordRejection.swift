@@ -13,6 +13,7 @@ public struct RecordRejection: Error, Equatable, Sendable {
     case deliveryNotFound = "delivery_not_found"
     /// Nothing is sent to an endpoint that is disabled.
     case webhookDisabled = "webhook_disabled"
+    case sessionNotFound = "session_not_found"
     /// Only members of the circle may do this.
     case notMember = "not_member"
     /// Only who has joined the order may do this.

@@ -45,11 +45,7 @@ package final class TenantBook: Sendable {
     guard let tenant else { return }
     do {
       var context = base
-      do {
-        context.menu = try await directory.menu(tenant)
-      } catch let rejection as RecordRejection where rejection.code == .menuNotFound {
-        // What clients say counts.
-      }
+      context.menu = try await directory.menuIfAny(tenant)
       entries.withLock { [context] in $0[tenant, default: Entry(context: context)].context = context }
     } catch {
       logger.warning("a tenant's menu cannot be read", metadata: ["tenant": "\(tenant)", "reason": "\(error)"])

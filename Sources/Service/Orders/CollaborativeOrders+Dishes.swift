@@ -12,11 +12,9 @@ extension CollaborativeOrders {
     var dish: Menu.Dish?
     var currency: Currency?
     if wish.dishType == nil || wish.price == nil {
-      do {
-        let menu = try await directory.menu(tenant)
+      // Without one all has to be said.
+      if let menu = try await directory.menuIfAny(tenant) {
         (dish, currency) = (menu.dish(named: wish.dishName), menu.currency)
-      } catch let rejection as RecordRejection where rejection.code == .menuNotFound {
-        // All has to be said.
       }
       if currency != nil, dish == nil { throw OrderRejection(.invalidItem, "dishName is no dish of the menu") }
     }

@@ -102,19 +102,19 @@ package struct CollaborativeOrders: Sendable {
   // MARK: Taking part
 
   /// How an order stands, for somebody who takes part in it.
-  package func view(_ tenant: String, _ order: String, by phone: PhoneNumber) async throws -> OrderView {
-    try await ask(nil, try await directory.admission(tenant, order, phone).order)
+  package func view(_ tenant: String, _ order: String, by phone: PhoneNumber) async throws -> SharedOrderView {
+    try await view(of: try await directory.admission(tenant, order, phone).order)
   }
 
   /// The same for the tenant itself.
-  package func view(_ tenant: String, _ order: String) async throws -> OrderView {
+  package func view(_ tenant: String, _ order: String) async throws -> SharedOrderView {
     try await view(of: try await directory.sharedOrder(tenant, order))
   }
 
   /// A room is deleted some time after its order has ended; the records keep how it did.
-  private func view(of order: SharedOrder) async throws -> OrderView {
+  private func view(of order: SharedOrder) async throws -> SharedOrderView {
     if order.status.isTerminal, let state = order.state {
-      return OrderView(order: order, sequence: nil, state: state)
+      return SharedOrderView(order: order, sequence: nil, state: state)
     }
     return try await ask(nil, order)
   }
@@ -124,13 +124,13 @@ package struct CollaborativeOrders: Sendable {
   /// - Parameter operation: a name of the caller's choice, under which it is done once.
   package func perform(
     _ command: OrderCommand, _ tenant: String, _ order: String, by phone: PhoneNumber, operation: String
-  ) async throws -> OrderView {
+  ) async throws -> SharedOrderView {
     let admission = try await directory.admission(tenant, order, phone)
     let id = OperationID(participant: admission.guest.participant, value: "http:\(operation)")
     let view = try await ask(Operation(id: id, after: .last, command: command), admission.order)
     guard view.state.status.isTerminal else { return view }
     try await projector.project(admission.order.room)
-    return OrderView(
+    return SharedOrderView(
       order: try await directory.sharedOrder(tenant, order), sequence: view.sequence, state: view.state)
   }
 
@@ -148,7 +148,7 @@ package struct CollaborativeOrders: Sendable {
 
   // MARK: The room
 
-  private func ask(_ operation: Operation<OrderCommand>?, _ order: SharedOrder) async throws -> OrderView {
+  private func ask(_ operation: Operation<OrderCommand>?, _ order: SharedOrder) async throws -> SharedOrderView {
     switch await link.ask(RoomQuestion(operation), of: order.room) {
     case .stands(let sequence, let text):
       let room: OrderRoom
@@ -158,7 +158,7 @@ package struct CollaborativeOrders: Sendable {
         throw StoreError.corrupt("the state of room \(order.room) cannot be read: \(error.reason)")
       }
       guard let state = room.order else { throw RecordRejection(.orderNotFound, "the order has not begun") }
-      return OrderView(order: order, sequence: sequence, state: state)
+      return SharedOrderView(order: order, sequence: sequence, state: state)
     case .refused(let notice): throw notice
     case .unavailable: throw StoreError.unavailable("the order's room cannot be reached")
     }
@@ -166,7 +166,7 @@ package struct CollaborativeOrders: Sendable {
 }
 
 /// A collaborative order as it stands.
-package struct OrderView: Sendable {
+package struct SharedOrderView: Sendable {
   package let order: SharedOrder
   /// The position up to which the room's events are in `state`; nil if the records say so, of an order that has ended.
   package let sequence: SequenceNumber?
@@ -179,7 +179,7 @@ package struct OrderSeat: Sendable {
   package let guest: SharedOrder.Guest
   /// Whether the order was started at this moment.
   package let isNew: Bool
-  package let view: OrderView
+  package let view: SharedOrderView
 }
 
 extension SequenceNumber {

@@ -21,7 +21,8 @@ package final class WebhookClient: Sendable {
 
   private let settings: WebhookSettings
   private let group: any EventLoopGroup
-  /// Lookups block for as long as they like, longer than an attempt may take: they have threads of their own.
+  /// Lookups block for as long as they like, longer than an attempt may take: they have threads of their own, and more of
+  /// them than there are attempts, so that those which attempts have left behind hold up no others.
   private let lookups: NIOThreadPool
   private let lookUp: LookUp
   private let tls: NIOSSLContext
@@ -44,7 +45,7 @@ package final class WebhookClient: Sendable {
     self.settings = settings
     self.group = group
     self.lookUp = lookUp
-    lookups = NIOThreadPool(numberOfThreads: settings.concurrency)
+    lookups = NIOThreadPool(numberOfThreads: 2 * settings.concurrency)
     lookups.start()
   }
 

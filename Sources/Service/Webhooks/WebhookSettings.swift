@@ -5,7 +5,7 @@ package struct WebhookSettings: Sendable {
   package var allowsPrivateAddresses = false
   /// Attempts under way at once. Each is a connection, and the lookup of a name may hold a thread.
   package var concurrency = 16
-  /// Of which this many may go to one endpoint, so that one that stalls leaves the others room. At most a second part of
+  /// Of which this many may go to one endpoint, so that one that stalls leaves the others room. At most a quarter of
   /// all.
   package var concurrencyPerEndpoint = 4
   /// How long an attempt may take, from the lookup of the name to the end of the answer. Less: slow receivers are sent the

@@ -98,7 +98,9 @@ extension OrderCommand: PeerCommand {
           writer.write(optional: charge.allocation) { $0.write($1.rawValue) }
         }
       }
-    case .finalize(let placement): writer.write(placement.rawValue)
+    case .finalize(let placement, let seen):
+      writer.write(placement.rawValue)
+      writer.write(optional: seen) { $0.write(signed: $1.number) }
     case .lock, .unlock, .cancel, .undo: break
     }
   }
@@ -124,7 +126,10 @@ extension OrderCommand: PeerCommand {
       let id = try reader.text()
       return .updateItem(id: id, try ItemChange(from: &reader))
     case .updateSplit: return .updateSplit(try SplitRequest(from: &reader))
-    case .finalize: return .finalize(try reader.word(Placement.self))
+    case .finalize:
+      let placement = try reader.word(Placement.self)
+      let seen = try reader.optional { (reader) throws(BinaryError) in SequenceNumber(try reader.signed()) }
+      return .finalize(placement, seen: seen)
     case .lock: return .lock
     case .unlock: return .unlock
     case .cancel: return .cancel

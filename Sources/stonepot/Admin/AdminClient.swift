@@ -112,7 +112,7 @@ struct AdminClient {
   private static func reason(_ body: [UInt8], status: HTTPResponseStatus, path: String) -> String {
     let problem = try? JSONDecoder().decode(ProblemAnswer.self, from: Data(body))
     if status == .notFound, problem?.code ?? "not_found" == "not_found" {
-      return "there is no \(path) here: the process takes part in no cluster, or is older"
+      return "there is no \(path) here: the process takes part in no cluster, keeps no records, or is older"
     }
     guard let problem else { return "\(status)" }
     return problem.detail.map { "\(problem.title): \($0)" } ?? problem.title

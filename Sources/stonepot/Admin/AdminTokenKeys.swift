@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Gateway
 import Link
+import SystemPackage
 
 /// `admin token-keys`: works on a file, and asks nobody.
 struct AdminTokenKeys: ParsableCommand {
@@ -101,11 +102,11 @@ private struct KeySetFile {
     }
     try body(&set)
     let new = url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent).\(randomName())")
-    // Nobody else may read it at any time.
-    guard
-      FileManager.default.createFile(
-        atPath: new.path, contents: Data(set.text + Array("\n".utf8)), attributes: [.posixPermissions: mode])
-    else { throw StartFailure(message: "\(new.path) cannot be written") }
+    // Nobody else may read it at any time, nor before it has the rights of the one that it replaces.
+    let descriptor = try FileDescriptor.open(
+      FilePath(new.path), .writeOnly, options: [.create, .exclusiveCreate], permissions: .ownerReadWrite)
+    _ = try descriptor.closeAfter { try descriptor.writeAll(set.text + Array("\n".utf8)) }
+    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: new.path)
     guard rename(new.path, path) == 0 else {
       let reason = String(cString: strerror(errno))
       try FileManager.default.removeItem(at: new)

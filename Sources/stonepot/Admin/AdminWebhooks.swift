@@ -7,7 +7,7 @@ struct AdminWebhooks: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "webhooks", abstract: "Set up where a tenant is told of events, and see what became of telling.",
     discussion: """
-      With --auth token it takes the admin token, as for all records.
+      With --auth token it takes an API key of the tenant, or the admin token, as for all records.
 
       Example: stonepot admin webhooks add --tenant spice-garden --to https://example.com/hooks --events order.created
       Example: stonepot admin webhooks deliveries --tenant spice-garden --id 0abc… --status failed

@@ -82,7 +82,7 @@ struct Node {
     let group = makeLoops()
     let lanes = group.makeIterator().map { EventLoopLane($0) }
     let time = WallClock()
-    let records = NodeRecords(in: store, settings, time: time, logger: logger)
+    let records = try await NodeRecords(in: store, settings, time: time, logger: logger)
     let numbers = SessionNumbers()
     let ownership = SlotOwnership()
     let witness: any OwnershipWitness =
@@ -117,7 +117,7 @@ struct Node {
       settings: beginning.gateway, link: link, group: group, numbers: numbers, operationPrefix: randomName(),
       time: time, metrics: beginning.metrics, logger: logger,
       isReady: { await readiness.isReady() }, cluster: member,
-      records: records.desk(link: link))
+      records: try records.desk(link: link))
     let rooms = RoomsService(
       registry: registry, gateway: gateway, agent: member?.agent, deadlines: Deadlines(), logger: logger)
     let cluster: [any Service] = member.map { [ClusterService(member: $0)] } ?? []
@@ -144,11 +144,12 @@ struct Node {
     let time = WallClock()
     // Records are read and written here; rooms are asked where they live.
     let store = settings.isStoreGiven ? try await openStore(telling: StoreHistories()) : nil
-    let records = store.map { NodeRecords(in: $0, settings, time: time, logger: logger) }
+    var records: NodeRecords?
+    if let store { records = try await NodeRecords(in: store, settings, time: time, logger: logger) }
     let gateway = try await Gateway(
       settings: beginning.gateway, link: member.agent.link, group: group, operationPrefix: randomName(),
       time: time, metrics: beginning.metrics, logger: logger, isReady: { member.agent.knowsOwners },
-      cluster: member, records: records?.desk(link: member.agent.link))
+      cluster: member, records: try records?.desk(link: member.agent.link))
     try await run(gateway, member, [DrainService(gateway: gateway, limit: Deadlines().goodbyeLimit)], beginning.hangups)
     await store?.close()
     await member.agent.leave()

@@ -89,6 +89,12 @@ final class TestServer: Sendable {
       settings.nodes == 1
       ? LocalLink(to: registry)
       : moving
+    let orders = CollaborativeOrders(
+      directory: directory, link: link, projector: projector, makeName: { UUID().uuidString })
+    let assistant = try Assistant(
+      directory: directory, desk: CircleOrderDesk(orders) { $0.order.room.name }, context: tenant,
+      secret: "a secret of at least 32 bytes, as it must be", now: { time.now() }, makeID: { UUID().uuidString },
+      logger: logger)
     let gateway = try await Gateway(
       settings: settings.gateway, link: link, group: Self.loops, numbers: numbers,
       operationPrefix: "\(UInt64.random(in: .min ... .max))", time: settings.time, metrics: metrics, logger: logger,
@@ -101,10 +107,8 @@ final class TestServer: Sendable {
         }
       },
       records: RecordDesk(
-        directory: directory,
-        orders: CollaborativeOrders(
-          directory: directory, link: link, projector: projector, makeName: { UUID().uuidString }),
-        webhooks: webhooks, tenant: tenant, makeName: { UUID().uuidString }))
+        directory: directory, orders: orders, webhooks: webhooks, assistant: assistant, tenant: tenant,
+        makeName: { UUID().uuidString }))
     records = Task { await projector.run(clock: ContinuousClock()) }
     let listening = Promised<Int>()
     serving = Task { try await gateway.run { listening.fulfil($0) } }

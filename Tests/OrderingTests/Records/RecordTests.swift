@@ -184,4 +184,60 @@ struct RecordTests {
           id: "o", tenant: "t", phone: asha, session: nil, kind: .takeaway, currency: .inr, items: items, at: start)
       } == .invalidField)
   }
+
+  // MARK: Erasing
+
+  private let pseudonym = Pseudonym("x")
+
+  @Test("a circle of somebody who is erased is the longest member's, those first who have accepted")
+  func inherited() throws {
+    var circle = try Circle.make(id: "c", tenant: "t", name: "Ashas", kind: .family, owner: asha, at: start)
+    _ = try circle.invite(ravi, by: asha, at: start)
+    _ = try circle.invite(meera, by: asha, at: start)
+    var unanswered = circle
+    _ = try circle.accept(meera, at: start)
+    let version = circle.version
+    circle.erase(asha, as: pseudonym, at: start)
+    #expect(circle.owner == meera && circle.members.map(\.phone) == [ravi, meera] && circle.version == version + 1)
+    #expect(circle.createdBy == .erased(pseudonym) && circle.status == .active && circle.name == "Ashas")
+    unanswered.erase(asha, as: pseudonym, at: start)
+    #expect(unanswered.owner == ravi)
+    unanswered.erase(meera, as: pseudonym, at: start)
+    #expect(unanswered.owner == ravi && unanswered.status == .active)
+    unanswered.erase(ravi, as: pseudonym, at: start)
+    #expect(unanswered.owner == nil && unanswered.status == .closed && unanswered.name == Circle.closedName)
+  }
+
+  @Test("an order of somebody who is erased keeps its dishes, and its words only while it is cooked")
+  func anonymous() throws {
+    let words = "Asha, no nuts. Asharam, Natasha and asha are others; 9876543210 is hers (Asha)"
+    let item = PlacedOrder.Item(
+      dishName: "Asha's Dal", quantity: 2, price: Money(minorUnits: 100), customization: words, addedBy: "t_9876543210")
+    var order = try PlacedOrder.place(
+      id: "o", tenant: "t", phone: asha, session: "voice", kind: .delivery, currency: .inr, items: [item], at: start)
+    let total = order.total
+    order.erase(customer, as: pseudonym, at: start)
+    #expect(order.orderer == .erased(pseudonym) && order.session == nil && order.total == total && order.version == 2)
+    #expect(
+      order.items[0].customization
+        == "erased_x, no nuts. Asharam, Natasha and asha are others; erased_x is hers (erased_x)")
+    #expect(order.items[0].addedBy == "t_erased_x" && order.items[0].dishName == "Asha's Dal")
+    #expect(try order.become(.confirmed, at: start))
+    #expect(order.items[0].customization != nil)
+    #expect(try order.become(.cancelled, at: start))
+    #expect(order.items[0].customization == nil && order.items[0].addedBy == nil && order.items[0].quantity == 2)
+  }
+
+  @Test("a key has a label and a time to come, and a tenant a name")
+  func tenants() throws {
+    var tenant = try Tenant.make(id: "t", name: "Inn", at: start)
+    #expect(try !tenant.rename("Inn", at: start) && tenant.version == 1)
+    #expect(try tenant.rename("The Inn", at: start) && tenant.version == 2)
+    #expect(refusal { _ = try tenant.rename("", at: start) } == .invalidField)
+    #expect(
+      refusal { _ = try ApiKey.make(id: "k", tenant: "t", label: " ", expiresAt: nil, at: start) } == .invalidField)
+    #expect(
+      refusal { _ = try ApiKey.make(id: "k", tenant: "t", label: "l", expiresAt: start, at: start) } == .invalidField)
+    #expect(Pseudonym(stored: pseudonym.text) == pseudonym && Pseudonym(stored: asha.text) == nil)
+  }
 }

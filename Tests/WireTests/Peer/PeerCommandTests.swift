@@ -114,7 +114,7 @@ extension SplitMix64 {
           customization: optional { $0.text() }))
     case 6:
       .updateSplit(pick([.equal, .itemized, .custom(parts()), .percentage(parts()), .shares(parts())]))
-    case 7: .finalize(pick([.group, .individual]))
+    case 7: .finalize(pick([.group, .individual]), seen: optional { SequenceNumber(Int64($0.below(100))) })
     case 8: .lock
     case 9: .unlock
     case 10: .cancel

@@ -5,8 +5,10 @@ import NIOSSL
 import Synchronization
 
 /// What webhooks are sent to: a server on a loopback port of its own, which behaves at each path as it is told.
-final class Receiver: Sendable {
-  enum Behaviour: Sendable {
+package final class Receiver: Sendable {
+  private static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+  package enum Behaviour: Sendable {
     case answer(Int, headers: [(String, String)] = [], body: String = "")
     /// Takes the request, and says nothing.
     case stall
@@ -18,11 +20,11 @@ final class Receiver: Sendable {
     case endless
   }
 
-  struct Request: Sendable {
-    let path: String
-    let method: String
-    let headers: [String: String]
-    let body: [UInt8]
+  package struct Request: Sendable {
+    package let path: String
+    package let method: String
+    package let headers: [String: String]
+    package let body: [UInt8]
   }
 
   private struct State {
@@ -34,10 +36,10 @@ final class Receiver: Sendable {
 
   private let state = Mutex(State())
   private let channel: Mutex<(any Channel)?> = Mutex(nil)
-  let port: Int
+  package let port: Int
 
   /// - Parameter tls: the files of a certificate and its key.
-  static func start(tls: (certificate: String, key: String)? = nil) async throws -> Receiver {
+  package static func start(tls: (certificate: String, key: String)? = nil) async throws -> Receiver {
     var context: NIOSSLContext?
     if let tls {
       let chain = try NIOSSLCertificate.fromPEMFile(tls.certificate).map { NIOSSLCertificateSource.certificate($0) }
@@ -46,7 +48,7 @@ final class Receiver: Sendable {
         configuration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
     }
     let handler = Mutex<Receiver?>(nil)
-    let channel = try await ServerBootstrap(group: WebhookScene.loops)
+    let channel = try await ServerBootstrap(group: Self.loops)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelInitializer { [context] channel in
         channel.eventLoop.makeCompletedFuture {
@@ -69,17 +71,17 @@ final class Receiver: Sendable {
     self.channel.withLock { $0 = channel }
   }
 
-  func stop() async throws { try await channel.withLock { $0 }?.close() }
+  package func stop() async throws { try await channel.withLock { $0 }?.close() }
 
-  func url(_ path: String, host: String = "127.0.0.1", scheme: String = "http") -> String {
+  package func url(_ path: String, host: String = "127.0.0.1", scheme: String = "http") -> String {
     "\(scheme)://\(host):\(port)\(path)"
   }
 
   /// How it behaves at a path from now on; 200 if nothing was said.
-  func at(_ path: String, _ behaviour: Behaviour) { state.withLock { $0.behaviours[path] = behaviour } }
+  package func at(_ path: String, _ behaviour: Behaviour) { state.withLock { $0.behaviours[path] = behaviour } }
 
   /// Answers all that were left to wait; nil: forgets them.
-  func answerStalled(_ status: Int? = 200) {
+  package func answerStalled(_ status: Int? = 200) {
     let channels = state.withLock { state in
       defer { state.stalled = [] }
       return state.stalled
@@ -88,11 +90,11 @@ final class Receiver: Sendable {
     for channel in channels { channel.eventLoop.execute { ReceiverHandler.answer(status, [], "", on: channel) } }
   }
 
-  var requests: [Request] { state.withLock { $0.requests } }
-  var stalledCount: Int { state.withLock { $0.stalled.count } }
-  var connections: Int { state.withLock { $0.connections } }
+  package var requests: [Request] { state.withLock { $0.requests } }
+  package var stalledCount: Int { state.withLock { $0.stalled.count } }
+  package var connections: Int { state.withLock { $0.connections } }
 
-  func requests(at path: String) -> [Request] { requests.filter { $0.path == path } }
+  package func requests(at path: String) -> [Request] { requests.filter { $0.path == path } }
 
   fileprivate func take(_ request: Request, on channel: any Channel) -> Behaviour {
     state.withLock { state in
