@@ -154,12 +154,11 @@ extension Problem {
       case _ where notice.isRetryable: 503
       case "not_owner", "not_member", "not_joined", "not_your_item", "identity_mismatch": 403
       case "item_not_found", "participant_not_found", "order_not_found": 404
-      case _ where notice.code.hasPrefix("invalid_"), "wrong_tenant", "operation_conflict": 422
+      case _ where notice.code.hasPrefix("invalid_"), "wrong_tenant": 422
       default: 409
       }
-    // What names an operation to its room is the request's Idempotency-Key.
     self.init(
-      status: status, code: notice.code == "operation_conflict" ? "idempotency_conflict" : notice.code,
+      status: status, code: notice.code,
       title: "The order has refused this, and nothing has changed",
       detail: notice.message)
   }
