@@ -13,9 +13,9 @@ SCENARIOS = group-orders
 PEER_SCENARIOS = group-orders group-orders-deltas big-room
 MICRO_BASELINE = benchmarks/baselines/micro.json
 
-.PHONY: help run build cluster cluster-down drill drills soak simulate simulate-mutants test test-tsan test-asan fuzz conformance \
-	bench bench-micro bench-peers bench-scale format lint setup setup-cluster setup-drill setup-test setup-conformance \
-	setup-bench setup-peers setup-scale
+.PHONY: help run build cluster cluster-down drill drills soak simulate simulate-mutants test test-tsan test-asan test-api fuzz \
+	conformance bench bench-micro bench-peers bench-scale format lint setup setup-cluster setup-drill setup-test \
+	setup-conformance setup-api setup-bench setup-peers setup-scale
 
 help:
 	@echo 'make run          build and serve on $(LISTEN), rooms in ./data'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test         everything that continuous integration runs'
 	@echo 'make test-tsan    the tests with the thread sanitizer'
 	@echo 'make test-asan    the tests with the address sanitizer'
+	@echo 'make test-api     hold the server to its document, /openapi.json, with requests that are made up'
 	@echo 'make simulate     whole clusters in virtual time, SEEDS=100 of them, beginning with FIRST=1'
 	@echo 'make simulate-mutants  the same with planted bugs, to see that each is found'
 	@echo 'make build        the release binary, bin/stonepot'
@@ -91,6 +92,9 @@ $(SCRATCH)-thread/mutex.o: Tests/Sanitizing/mutex.c
 	@mkdir -p '$(@D)'
 	clang -O2 -Wall -c $< -o '$@'
 
+test-api: setup-api build
+	SCRATCH='$(SCRATCH)' Tests/API/run $(PARTS)
+
 SEEDS = 100
 FIRST = 1
 SIMULATE = "$$($(SWIFT_BUILD) --show-bin-path)/simulate"
@@ -145,6 +149,9 @@ setup-test:
 
 setup-conformance:
 	@.ci/setup python3 python3-websockets openssl curl nghttp2-client
+
+setup-api:
+	@.ci/setup python3 python3-venv
 
 setup-bench:
 	@.ci/setup python3 nodejs node-ws

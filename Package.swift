@@ -118,7 +118,7 @@ let package = Package(
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ] + nio,
-      swiftSettings: settings),
+      resources: [.embedInCode("HTTP/openapi.json")], swiftSettings: settings),
     // Floor 7: the clients that measure it, and the command.
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(

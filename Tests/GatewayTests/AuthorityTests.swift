@@ -247,7 +247,7 @@ struct AuthorityTests {
       Case("no size", "GET /v1/tenants?page_size=0", right, 422, "invalid_field"),
       Case("no token", "GET /v1/tenants?page_token=x", right, 400, "invalid_page_token"),
       Case("no token of keys", "GET /v1/tenants/a/keys?page_token='", right, 400, "invalid_page_token"),
-      Case("another method", "PATCH /v1/tenants/a", right, "{}", 404, "not_found"),
+      Case("another method", "PATCH /v1/tenants/a", right, "{}", 405, "method_not_allowed"),
     ]
   }
 

@@ -113,14 +113,23 @@ struct HTTPTests {
     }
   }
 
-  @Test("what is not there, or not so, is a problem document")
+  @Test("what is not there, or not by that method, is a problem document")
   func unknown() async throws {
     try await withServer { server async throws in
       let connection = try await RawConnection.open(server.port)
-      for line in ["GET /nowhere", "POST /healthz", "DELETE /parties/main/room", "PUT /metrics", "PATCH /party/room"] {
+      let cases: [(line: String, allowed: String?)] = [
+        ("GET /nowhere", nil), ("POST /nowhere", nil), ("POST /v1/tenants/t/nowhere", nil),
+        ("POST /healthz", "GET, HEAD, OPTIONS"), ("DELETE /parties/main/room", "GET, HEAD, OPTIONS"),
+        ("PUT /metrics", "GET, HEAD, OPTIONS"), ("PATCH /party/room", "GET, HEAD, OPTIONS"),
+        ("TRACE /healthz", "GET, HEAD, OPTIONS"), ("PUT /v1/tenants/t/customers", "OPTIONS, POST"),
+        ("PUT //v1/tenants/t/customers/1234567890/", "DELETE, GET, HEAD, OPTIONS"),
+        ("GET /v1/tenants/t/customers", "OPTIONS, POST"), ("POST /v1/tenants/t/menu", "GET, HEAD, OPTIONS, PUT"),
+      ]
+      for (line, allowed) in cases {
         connection.send(HTTPText.request("\(line) HTTP/1.1", ["Content-Length: 2"], body: "{}"))
         let response = try await connection.response()
-        #expect(response.status == 404 || response.status == 405, "\(line)")
+        #expect(response.status == (allowed == nil ? 404 : 405), "\(line)")
+        #expect(response.header("allow") == allowed, "\(line)")
         #expect(response.header("content-type") == "application/problem+json", "\(line)")
         #expect(response.header("access-control-allow-origin") == "*", "\(line)")
         #expect(try JSON(parsing: response.body)["status"] == JSON(integerLiteral: response.status), "\(line)")

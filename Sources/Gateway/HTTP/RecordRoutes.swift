@@ -112,8 +112,9 @@ struct RecordCall {
   /// The id of what this request makes, if it has a name by which it may be repeated.
   func repeatable(_ kind: String) throws(RecordRejection) -> String? {
     guard let name = Self.idempotencyKey.flatMap({ request.headers[$0] }) else { return nil }
-    guard name.isName(maxBytes: 200) else {
-      throw RecordRejection(.invalidField, "Idempotency-Key must have 1 to 200 bytes without control characters")
+    guard name.utf8.allSatisfy({ $0 < 0x80 }), name.isName(maxBytes: 200) else {
+      throw RecordRejection(
+        .invalidField, "Idempotency-Key must have 1 to 200 characters of ASCII without control characters")
     }
     return shortDigest("\(tenant)\n\(kind)\n\(name)")
   }
@@ -180,7 +181,8 @@ extension Problem {
       default: 409
       }
     self.init(
-      status: status, code: notice.code, title: "The order has refused this, and nothing has changed",
+      status: status, code: notice.code,
+      title: "The order has refused this, and nothing has changed",
       detail: notice.message)
   }
 

@@ -24,6 +24,7 @@ struct Routes: Sendable {
     router.add(middleware: PermissiveCORS())
     if let records { router.add(middleware: TenantGate(authority: records.authority)) }
     router.get("healthz") { _, _ in Self.text("ok\n") }
+    router.get("openapi.json") { _, _ in Self.document }
     router.get("readyz") { _, _ in await ready() }
     router.get("metrics") { _, _ in
       Self.text(metrics.render(), contentType: "text/plain; version=0.0.4; charset=utf-8")
@@ -38,7 +39,16 @@ struct Routes: Sendable {
         router.get(path) { request, _ in try await readRoom(request) }
       }
     }
+    // Stands before what is not found, as all routes are there already.
+    router.add(middleware: MethodRule(router.routes))
     return router
+  }
+
+  /// What there is to ask, as OpenAPI has it.
+  private static var document: Response {
+    var response = Response(json: PackageResources.openapi_json)
+    response.headers[.cacheControl] = "public, max-age=300"
+    return response
   }
 
   /// What others need to check tokens, and nobody to make them (RFC 7517). Not to be kept for longer than it takes a

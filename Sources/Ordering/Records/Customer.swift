@@ -97,8 +97,9 @@ public struct CustomerChange: Equatable, Sendable {
     if let name { try TextRule.name.require(name, "name") }
     if let email {
       try TextRule.email.require(email, "email")
-      let parts = email.split(separator: "@", omittingEmptySubsequences: false)
-      guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && !$0.contains(where: \.isWhitespace) }) else {
+      // By scalars: a mark that combines with the @ would hide it.
+      let parts = email.unicodeScalars.split(separator: "@", omittingEmptySubsequences: false)
+      guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && !$0.contains(where: \.properties.isWhitespace) }) else {
         throw RecordRejection(.invalidField, "email must be of the form name@host")
       }
     }

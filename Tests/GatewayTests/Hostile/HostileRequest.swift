@@ -171,8 +171,9 @@ struct HostileRequest: CustomTestStringConvertible, Sendable {
     path("/healthz#fragment"), path("/HEALTHZ"), path("//healthz", 200), path("/healthz/x"), path("/./healthz"),
     path("/;/healthz"),
     path("file:///etc/passwd"), path("http://elsewhere/healthz", 200), path("*"), path("*", 204, method: "OPTIONS"),
-    path("elsewhere:443", method: "CONNECT", ends: true), path("/healthz", method: "CONNECT", ends: true),
-    path("/healthz", method: "TRACE"), path("/metrics", method: "DELETE"), path("/parties/main/none", method: "PUT"),
+    path("elsewhere:443", method: "CONNECT", ends: true), path("/healthz", 405, method: "CONNECT", ends: true),
+    path("/healthz", 405, method: "TRACE"), path("/metrics", 405, method: "DELETE"),
+    path("/parties/main/none", 405, method: "PUT"),
     path("/parties/main/none?token=%00&v=%ff&since=-1", 404),
     HostileRequest(
       "an expectation",
