@@ -104,7 +104,8 @@ struct LoadKindTests {
     try await withRecordServer { server, target async throws in
       let report = try await LoadRunner(.directory(directory(rate)), target: target).run()
       #expect(report.errors == LoadErrors())
-      #expect(report.operations > 0 && report.bytesPerDelivery > 200 && report.timeline.count == 1)
+      // On a machine that does much else they may all be answered after the second is over.
+      #expect(report[.response].count > 0 && report.timeline.count == 1)
       let counts = DirectoryOperation.allCases.map { report[$0.latency].count }
       #expect(counts.allSatisfy { $0 > 0 }, "\(counts)")
       #expect(counts.reduce(0, +) == report[.response].count)
@@ -174,7 +175,7 @@ struct LoadKindTests {
         // An operator, too, has customers that a key has made before.
         scenario.ordersPerCustomer = 1
         let report = try await LoadRunner(.directory(scenario), target: target).run()
-        #expect(report.errors == LoadErrors() && report.operations > 0)
+        #expect(report.errors == LoadErrors() && report[.response].count > 0)
       }
     }
   }

@@ -94,11 +94,13 @@ struct HTTP2ClientTests {
     }
   }
 
-  @Test("what comes in pieces of any size is the same", arguments: [1, 2, 7, 1000])
-  func pieces(size: Int) async throws {
+  @Test(
+    "what comes in pieces of any size is the same",
+    arguments: [(1, 500), (2, 1000), (7, 3000), (1000, 40_000)])
+  func pieces(size: Int, bodyBytes: Int) async throws {
     try await withServer(Self.echo) { server async throws in
       let caller = try await HTTP2Caller.open(server.port, piece: size)
-      let requests = (0..<5).map { HTTP2Request("POST", "/\($0)", body: Self.body(20_000, seed: $0)) }
+      let requests = (0..<5).map { HTTP2Request("POST", "/\($0)", body: Self.body(bodyBytes, seed: $0)) }
       for (request, result) in zip(requests, try await caller.call(requests)) {
         #expect(try result.get().body == request.body)
       }
