@@ -207,6 +207,7 @@ struct DocumentTests {
     let order = try await caller.call("createOrder", 201, asked, headers: named("order"))
     let names = ["order": try #require(order["id"].string)]
     try await caller.call("createOrder", 422, asked.replacing("hot", with: "cold"), headers: named("order"))
+    try await caller.call("createOrder", 422, asked, headers: named("órdér"))
     try await caller.call("createOrder", 404, asked.replacing(Self.asha, with: "0000000000"))
     try await caller.call("getOrder", 200, names)
     try await caller.call("getOrder", 404, ["order": "nothing"])

@@ -69,7 +69,8 @@ struct RecordTests {
     arguments: [
       CustomerChange(name: ""), CustomerChange(name: " "), CustomerChange(name: String(repeating: "x", count: 121)),
       CustomerChange(name: "a\u{7}b"), CustomerChange(email: "nobody"), CustomerChange(email: "a@b@c"),
-      CustomerChange(email: "a b@c"), CustomerChange(email: "@c"), CustomerChange(deliveryAddress: Address()),
+      CustomerChange(email: "a b@c"), CustomerChange(email: "@c"), CustomerChange(email: "a@b@\u{301}c"),
+      CustomerChange(deliveryAddress: Address()),
       CustomerChange(deliveryAddress: Address(city: "\u{0}")),
     ])
   func badCustomer(change: CustomerChange) {
