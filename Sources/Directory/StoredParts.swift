@@ -11,6 +11,19 @@ enum StoredParts {
     return String(decoding: writer.bytes, as: UTF8.self)
   }
 
+  /// An array of objects, each with the fields that `fields` writes.
+  static func objects<Element>(_ elements: [Element], _ fields: (inout JSONWriter, Element) -> Void) -> String {
+    text { writer in
+      writer.beginArray()
+      for element in elements {
+        writer.beginObject()
+        fields(&writer, element)
+        writer.endObject()
+      }
+      writer.endArray()
+    }
+  }
+
   private static func read<Value>(
     _ text: String, _ body: (inout JSONReader) throws(JSONError) -> Value
   ) throws(StoreError) -> Value {
@@ -51,16 +64,10 @@ enum StoredParts {
   // MARK: Addresses
 
   static func text(_ addresses: [SavedAddress]) -> String {
-    text { writer in
-      writer.beginArray()
-      for saved in addresses {
-        writer.beginObject()
-        writer.field("label", saved.label.rawValue)
-        writer.field("isDefault", saved.isDefault)
-        for (name, value) in saved.address.parts { writer.field(name, value) }
-        writer.endObject()
-      }
-      writer.endArray()
+    objects(addresses) { writer, saved in
+      writer.field("label", saved.label.rawValue)
+      writer.field("isDefault", saved.isDefault)
+      for (name, value) in saved.address.parts { writer.field(name, value) }
     }
   }
 
@@ -99,19 +106,13 @@ enum StoredParts {
   }
 
   static func text(_ items: [PlacedOrder.Item]) -> String {
-    text { writer in
-      writer.beginArray()
-      for item in items {
-        writer.beginObject()
-        writer.field("dishName", item.dishName)
-        writer.field("dishType", item.dishType?.rawValue)
-        writer.field("quantity", item.quantity)
-        writer.field("price", item.price.minorUnits)
-        writer.field("customization", item.customization)
-        writer.field("addedBy", item.addedBy)
-        writer.endObject()
-      }
-      writer.endArray()
+    objects(items) { writer, item in
+      writer.field("dishName", item.dishName)
+      writer.field("dishType", item.dishType?.rawValue)
+      writer.field("quantity", item.quantity)
+      writer.field("price", item.price.minorUnits)
+      writer.field("customization", item.customization)
+      writer.field("addedBy", item.addedBy)
     }
   }
 
@@ -135,15 +136,9 @@ enum StoredParts {
   }
 
   static func text(_ timeline: [PlacedOrder.Moment]) -> String {
-    text { writer in
-      writer.beginArray()
-      for moment in timeline {
-        writer.beginObject()
-        writer.field("status", moment.status.rawValue)
-        writer.field("at", moment.at.millis)
-        writer.endObject()
-      }
-      writer.endArray()
+    objects(timeline) { writer, moment in
+      writer.field("status", moment.status.rawValue)
+      writer.field("at", moment.at.millis)
     }
   }
 
@@ -165,27 +160,21 @@ enum StoredParts {
   // MARK: Menus
 
   static func text(_ dishes: [Menu.Dish]) -> String {
-    text { writer in
+    objects(dishes) { writer, dish in
+      writer.field("id", dish.id)
+      writer.field("name", dish.name)
+      writer.field("type", dish.type.rawValue)
+      writer.field("price", dish.price.minorUnits)
+      writer.key("options")
       writer.beginArray()
-      for dish in dishes {
+      for option in dish.options {
         writer.beginObject()
-        writer.field("id", dish.id)
-        writer.field("name", dish.name)
-        writer.field("type", dish.type.rawValue)
-        writer.field("price", dish.price.minorUnits)
-        writer.key("options")
-        writer.beginArray()
-        for option in dish.options {
-          writer.beginObject()
-          writer.field("name", option.name)
-          writer.field("price", option.price.minorUnits)
-          writer.endObject()
-        }
-        writer.endArray()
-        writer.field("isAvailable", dish.isAvailable)
+        writer.field("name", option.name)
+        writer.field("price", option.price.minorUnits)
         writer.endObject()
       }
       writer.endArray()
+      writer.field("isAvailable", dish.isAvailable)
     }
   }
 

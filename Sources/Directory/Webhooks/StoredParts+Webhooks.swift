@@ -17,15 +17,9 @@ extension StoredParts {
   }
 
   static func text(_ secrets: [WebhookEndpoint.OldSecret]) -> String {
-    text { writer in
-      writer.beginArray()
-      for old in secrets {
-        writer.beginObject()
-        writer.field("secret", old.secret.text)
-        writer.field("until", old.until.millis)
-        writer.endObject()
-      }
-      writer.endArray()
+    objects(secrets) { writer, old in
+      writer.field("secret", old.secret.text)
+      writer.field("until", old.until.millis)
     }
   }
 
@@ -49,18 +43,12 @@ extension StoredParts {
   }
 
   static func text(_ attempts: [WebhookAttempt]) -> String {
-    text { writer in
-      writer.beginArray()
-      for attempt in attempts {
-        writer.beginObject()
-        writer.field("at", attempt.at.millis)
-        writer.field("durationMillis", attempt.durationMillis)
-        if let status = attempt.status { writer.field("status", status) }
-        writer.field("error", attempt.error)
-        writer.field("response", attempt.response)
-        writer.endObject()
-      }
-      writer.endArray()
+    objects(attempts) { writer, attempt in
+      writer.field("at", attempt.at.millis)
+      writer.field("durationMillis", attempt.durationMillis)
+      if let status = attempt.status { writer.field("status", status) }
+      writer.field("error", attempt.error)
+      writer.field("response", attempt.response)
     }
   }
 

@@ -32,7 +32,7 @@ private struct ListTenants: AsyncParsableCommand {
   func run() async throws {
     var table = TextTable(("ID", .left), ("NAME", .left), ("CREATED", .left))
     try await options.client().pages("/v1/tenants", as: TenantsAnswer.self, prints: json) { answer in
-      for tenant in answer.tenants { table.add(tenant.id, tenant.name, time(tenant.createdAt)) }
+      for tenant in answer.tenants { table.add(tenant.id, tenant.name, TextTable.time(tenant.createdAt)) }
     }
     if !json { for line in table.lines { print(line) } }
   }
@@ -86,8 +86,9 @@ private struct ListKeys: AsyncParsableCommand {
     try await options.client().pages(path, as: KeysAnswer.self, prints: json) { answer in
       for key in answer.keys {
         table.add(
-          key.id, key.label, time(key.createdAt), time(key.expiresAt), time(key.lastUsedAt),
-          key.revokedAt.map { "revoked \(time($0))" } ?? "")
+          key.id, key.label, TextTable.time(key.createdAt), TextTable.time(key.expiresAt),
+          TextTable.time(key.lastUsedAt),
+          key.revokedAt.map { "revoked \(TextTable.time($0))" } ?? "")
       }
     }
     if !json { for line in table.lines { print(line) } }
@@ -159,10 +160,6 @@ private func segment(_ text: String, _ what: String) throws -> String {
     throw ValidationError("\(what) must have A-Z a-z 0-9 _ . ~ - only")
   }
   return text
-}
-
-private func time(_ millis: Int64?) -> String {
-  millis.map { Date(timeIntervalSince1970: Double($0) / 1000).formatted(.iso8601) } ?? "-"
 }
 
 /// A part of a list.

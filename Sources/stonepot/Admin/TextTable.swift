@@ -1,3 +1,5 @@
+import Foundation
+
 /// Rows under headings, with columns as wide as they must be.
 struct TextTable {
   enum Alignment {
@@ -12,6 +14,11 @@ struct TextTable {
   mutating func add(_ cells: String...) {
     precondition(cells.count == columns.count, "\(cells.count) cells in \(columns.count) columns")
     rows.append(cells)
+  }
+
+  /// A moment, by milliseconds since 1970; `-` where there is none.
+  static func time(_ millis: Int64?) -> String {
+    millis.map { Date(timeIntervalSince1970: Double($0) / 1000).formatted(.iso8601) } ?? "-"
   }
 
   var lines: [String] {

@@ -1,5 +1,3 @@
-import Foundation
-
 /// `GET /v1/tenants/{tenant}/webhooks/{webhook}`
 struct WebhookAnswer: Decodable {
   let id: String
@@ -43,13 +41,9 @@ struct DeliveriesAnswer: Decodable {
       ("ID", .left), ("TYPE", .left), ("AT", .left), ("STATUS", .left), ("ATTEMPTS", .right), ("NEXT", .left))
     for delivery in deliveries {
       table.add(
-        delivery.id, delivery.type, Self.time(delivery.timestamp), delivery.status, "\(delivery.attemptCount)",
-        delivery.nextAttemptAt.map(Self.time) ?? "-")
+        delivery.id, delivery.type, TextTable.time(delivery.timestamp), delivery.status, "\(delivery.attemptCount)",
+        TextTable.time(delivery.nextAttemptAt))
     }
     return table.lines
-  }
-
-  private static func time(_ millis: Int64) -> String {
-    Date(timeIntervalSince1970: Double(millis) / 1000).formatted(.iso8601)
   }
 }
